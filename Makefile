@@ -83,5 +83,12 @@ endif
 # The targets below run scripts, which come back here for `all` and `install`.
 .PHONY: demo test bench lint docs
 demo test bench lint docs:
-	@test/tool/setup
+	@test/tool/setup $@
 	@test/tool/$@
+
+# Unit tests are plain programs: each includes the pure C files it tests.
+test/unit/bin/%: test/unit/%.c
+	@mkdir -p $(@D)
+	$(or $(CC),cc) -std=gnu99 -g -O1 -Wall $(WARNINGS) -fsanitize=address,undefined -fno-sanitize-recover \
+		-Isrc -MMD -MP -o $@ $< -lm
+-include $(wildcard test/unit/bin/*.d)
