@@ -1,0 +1,28 @@
+-- Inventory: the gate's triggers, movements, availability.
+
+CREATE FUNCTION oms.stock_guard() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_stock_guard';
+COMMENT ON FUNCTION oms.stock_guard() IS 'Trigger: levels change by movements alone (OM009)';
+CREATE FUNCTION oms.stock_gate() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_stock_gate';
+COMMENT ON FUNCTION oms.stock_gate() IS 'Trigger: moves the gate by what a level offers more or less; promised units stay (OM001)';
+CREATE FUNCTION oms.stock_movement_apply() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_stock_movement_apply';
+COMMENT ON FUNCTION oms.stock_movement_apply() IS 'Trigger: changes the level that a movement names';
+CREATE FUNCTION oms.reservation_gate() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_reservation_gate';
+COMMENT ON FUNCTION oms.reservation_gate() IS 'Trigger: every promise passes the gate, whoever writes it (OM001)';
+
+CREATE FUNCTION oms.receive_stock(merchant int, item bigint, location int, quantity bigint, cause text,
+	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_receive_stock';
+COMMENT ON FUNCTION oms.receive_stock(int, bigint, int, bigint, text, text, text) IS 'Receives units of an item at a location: one movement of kind receipt with its cause. Returns the movement. Raises OM010, OM011, 23503 for an unknown item or location';
+
+CREATE FUNCTION oms.adjust_stock(merchant int, item bigint, location int, quantity bigint, cause text,
+	forced boolean DEFAULT false, request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_adjust_stock';
+COMMENT ON FUNCTION oms.adjust_stock(int, bigint, int, bigint, text, boolean, text, text) IS 'Corrects a level by a quantity of either sign, with its cause. Promised units may be taken away only when forced. Returns the movement. Raises OM001, OM010, OM011';
+
+CREATE FUNCTION oms.available(merchant int, item bigint, location int DEFAULT NULL) RETURNS bigint
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce((SELECT sum(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety)
+			FROM oms.stock s WHERE s.merchant_id = $1 AND s.item_id = $2 AND (s.location_id = $3 OR $3 IS NULL)), 0)::bigint
+		- coalesce((SELECT sum(r.quantity)
+			FROM oms.reservation r WHERE r.merchant_id = $1 AND r.item_id = $2 AND (r.location_id = $3 OR $3 IS NULL)), 0)::bigint $$;
+COMMENT ON FUNCTION oms.available(int, bigint, int) IS 'Units of an item that may still be promised, at a location or (null) at all: on hand - unavailable - safety - promised. From the rows, so it runs on a standby';

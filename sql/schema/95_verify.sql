@@ -1,0 +1,6 @@
+-- Everything verify() looks at: one view per domain.
+
+CREATE OR REPLACE VIEW oms.verify_all AS
+SELECT merchant_id, rule, object, expected, found FROM oms.verify_inventory
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order;
+COMMENT ON VIEW oms.verify_all IS 'Every broken invariant of every merchant; oms.verify(merchant) asks for one';

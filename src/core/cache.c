@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ * cache.c
+ *	  The one mechanism behind every compiled configuration.
+ *
+ *	  A statement trigger on each configuration table sends a relcache
+ *	  invalidation of that table; every backend drops what it compiled from it
+ *	  before its next statement.  Invalidations are sent after the change is
+ *	  visible, so what is loaded later reads it.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "catalog/namespace.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "core/cache.h"
+#include "core/guard.h"
+#include "core/module.h"
+
+PG_FUNCTION_INFO_V1(oms_config_changed);
+
+#define MAX_CACHES 32
+
+static OmsCache *caches[MAX_CACHES];
+static int	ncaches = 0;
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	int			i;
+	int			j;
+
+	for (i = 0; i < ncaches; i++)
+		for (j = 0; caches[i]->tables[j] != NULL; j++)
+			if (!OidIsValid(relid) || caches[i]->relids[j] == relid)
+				caches[i]->valid = false;
+}
+
+/* Called once, when the module is loaded. */
+void
+oms_cache_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+}
+
+bool
+oms_cache_fresh(OmsCache *cache)
+{
+	Oid			schema;
+	int			i;
+
+	if (cache->valid)
+		return true;
+	if (!cache->registered)
+	{
+		if (ncaches >= MAX_CACHES)
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("too many caches of oms")));
+		cache->context = AllocSetContextCreate(CacheMemoryContext, "oms configuration", ALLOCSET_DEFAULT_SIZES);
+		MemoryContextSetIdentifier(cache->context, cache->name);
+		caches[ncaches++] = cache;
+		cache->registered = true;
+	}
+	MemoryContextReset(cache->context);
+	cache->data = NULL;
+	schema = get_namespace_oid("oms", false);
+	for (i = 0; cache->tables[i] != NULL; i++)
+	{
+		cache->relids[i] = get_relname_relid(cache->tables[i], schema);
+		if (!OidIsValid(cache->relids[i]))
+			ereport(ERROR,
+					(errcode(OMS_NOT_INSTALLED),
+					 errmsg("table oms.%s does not exist", cache->tables[i]),
+					 errhint("Run CALL oms.install();")));
+	}
+	cache->valid = true;
+	return false;
+}
+
+/* AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE statement, on configuration tables. */
+Datum
+oms_config_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}

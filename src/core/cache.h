@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ * cache.h
+ *	  Compiled configuration: read once per backend into its own memory
+ *	  context, dropped by relcache invalidation when a table behind it changes.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_CACHE_H
+#define OMS_CACHE_H
+
+#define OMS_CACHE_TABLES 8
+
+typedef struct OmsCache
+{
+	const char *name;
+	const char *tables[OMS_CACHE_TABLES];	/* of schema oms, null-terminated */
+	/* below: private to cache.c, but for context and data */
+	Oid			relids[OMS_CACHE_TABLES];
+	bool		registered;
+	bool		valid;
+	MemoryContext context;
+	void	   *data;			/* what the loader keeps; null after a reset */
+} OmsCache;
+
+/*
+ * True when what is in the cache still holds.  Else empties it, counts it as
+ * valid from now on (a change during loading drops it again) and returns
+ * false: the caller loads into cache->context.  The tables must carry the
+ * trigger oms.config_changed().  Pointers into the cache live until the next
+ * call; never hold them over SQL that may come back here.
+ */
+extern bool oms_cache_fresh(OmsCache *cache);
+
+#endif							/* OMS_CACHE_H */

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ * compat.h
+ *	  The differences between PostgreSQL 15 and 18, and nowhere else.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_COMPAT_H
+#define OMS_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "oms needs PostgreSQL 15 or later"
+#endif
+
+/* GUC extra data comes from malloc before 16. */
+#if PG_VERSION_NUM < 160000
+#define guc_malloc(elevel, size) malloc(size)
+#endif
+
+/* dshash_attach/create: the parameter struct gained a copy function in 17. */
+#if PG_VERSION_NUM >= 170000
+#define OMS_DSHASH_COPY dshash_memcpy,
+#else
+#define OMS_DSHASH_COPY
+#endif
+
+/* DecodeDateTime: 16 added the extra-information argument. */
+#if PG_VERSION_NUM < 160000
+#define OMS_DECODE_DATETIME(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz)
+#else
+#define OMS_DECODE_DATETIME(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
+#endif
+
+#endif							/* OMS_COMPAT_H */

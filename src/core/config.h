@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ * config.h
+ *	  The compiled configuration of a merchant: channels, taxes, transitions,
+ *	  currencies.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_CONFIG_H
+#define OMS_CONFIG_H
+
+#include "core/money_core.h"
+
+typedef enum OmsAllocation
+{
+	OMS_ALLOCATE_STRICT,
+	OMS_ALLOCATE_BACKORDER,
+	OMS_ALLOCATE_NONE
+} OmsAllocation;
+
+typedef struct OmsChannel
+{
+	int32		merchant;
+	int32		channel;
+	char	   *code;
+	char		currency[4];
+	int			exponent;
+	char	   *language;
+	char	   *number_prefix;
+	bool		tax_included;
+	bool		active;
+	bool		confirm;		/* setting confirmation = auto */
+	OmsRounding rounding;
+	OmsAllocation allocation;
+	int			nlocations;
+	int32	   *locations;		/* active ones, by priority, then id */
+} OmsChannel;
+
+/*
+ * Null when there is none.  Pointers live until the next call of a function of
+ * this header: never hold one over SQL.
+ */
+extern const OmsChannel *oms_channel(int32 merchant, int32 channel);
+extern const OmsChannel *oms_channel_by_code(int32 merchant, const char *code);
+
+/* Rate scaled by 10^OMS_PRICE_SCALE; most specific of (class, country, region) wins, 0 when no rule. */
+extern int64 oms_tax_rate(int32 merchant, const char *tax_class, const char *country, const char *region);
+
+/* Id of a location by code; OM002. */
+extern int32 oms_location_id(int32 merchant, const char *code);
+
+/* The action that leads from one lifecycle state to another, or null. */
+extern const char *oms_transition_action(int32 merchant, const char *from, const char *to);
+
+/* A setting's effective value: channel, else merchant, else default; OM002 when there is no such setting. */
+extern const char *oms_setting(int32 merchant, int32 channel, const char *name);
+
+#endif							/* OMS_CONFIG_H */

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ * guard.h
+ *	  Tables that only a command may write, and parents that stay.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_GUARD_H
+#define OMS_GUARD_H
+
+extern uint64 oms_run_guarded(OmsStatement *stmt, Datum *values, const char *nulls);
+extern bool oms_guard_is_open(void);
+extern void oms_statement_abort(int nest_level);
+
+/* Refuses with OM009: what may not be written by hand, and the way out. */
+extern void oms_error_guarded(Relation rel, const char *detail, const char *hint) pg_attribute_noreturn();
+
+/* Refuses (class OM) a trigger function called otherwise than as the trigger it is. */
+extern TriggerData *oms_trigger_data(FunctionCallInfo fcinfo);
+
+/* Columns of a row in a trigger. */
+extern Datum oms_row_get(TriggerData *trigdata, HeapTuple tuple, int column, bool *isnull);
+extern bool oms_row_same(TriggerData *trigdata, int column);
+
+#endif							/* OMS_GUARD_H */

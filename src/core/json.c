@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ * json.c
+ *	  Reading documents with the path in each error (OM003), and building
+ *	  jsonb.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/datetime.h"
+#include "utils/numeric.h"
+
+#include "core/json.h"
+#include "core/money.h"
+
+static void
+append_path(StringInfo buf, const OmsPath *path)
+{
+	if (path == NULL)
+	{
+		appendStringInfoChar(buf, '$');
+		return;
+	}
+	append_path(buf, path->parent);
+	if (path->key != NULL)
+		appendStringInfo(buf, ".%s", path->key);
+	else
+		appendStringInfo(buf, "[%d]", path->index);
+}
+
+/* The path as SQL/JSON path text, such as $.lines[2].quantity. */
+char *
+oms_path_string(const OmsPath *path, const char *key)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_path(&buf, path);
+	if (key != NULL)
+		appendStringInfo(&buf, ".%s", key);
+	return buf.data;
+}
+
+void
+oms_error_document(const OmsPath *path, const char *key, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(OMS_MALFORMED),
+			 errmsg("the document is malformed at %s", oms_path_string(path, key)),
+			 errdetail("Expected %s.", expected),
+			 errhint("The fields of each document are listed in the COMMENT of the function.")));
+}
+
+/* Refuses members that nobody will read: a misspelt field must not be lost silently. */
+void
+oms_json_only(JsonbContainer *object, const OmsPath *path, const char *const *allowed)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (!JsonContainerIsObject(object))
+		oms_error_document(path, NULL, "an object");
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		const char *const *name;
+
+		if (token != WJB_KEY)
+			continue;
+		for (name = allowed; *name != NULL; name++)
+			if (strlen(*name) == value.val.string.len &&
+				memcmp(*name, value.val.string.val, value.val.string.len) == 0)
+				break;
+		if (*name == NULL)
+			ereport(ERROR,
+					(errcode(OMS_MALFORMED),
+					 errmsg("the document has an unknown field at %s",
+							oms_path_string(path, pnstrdup(value.val.string.val,
+														   pg_mbcliplen(value.val.string.val, value.val.string.len, 64)))),
+					 errhint("Remove it, or correct its spelling: unknown fields are refused so that none is lost.")));
+	}
+}
+
+JsonbValue *
+oms_json_find(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+
+	if (value != NULL && value->type == jbvNull)
+		return NULL;
+	return value;
+}
+
+/* A string of 1 to maxlen characters; null when absent and not required. */
+char *
+oms_json_text(JsonbContainer *object, const OmsPath *path, const char *key, int maxlen, bool required)
+{
+	JsonbValue *value = oms_json_find(object, key);
+	int			length;
+
+	if (value == NULL)
+	{
+		if (required)
+			oms_error_document(path, key, "a string");
+		return NULL;
+	}
+	if (value->type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+	if (value->type != jbvString)
+		oms_error_document(path, key, "a string");
+	length = pg_mbstrlen_with_len(value->val.string.val, value->val.string.len);
+	if (length == 0 && !required)
+		return NULL;
+	if (length == 0 || length > maxlen)
+		oms_error_document(path, key, psprintf("a string of 1 to %d characters, not %d", maxlen, length));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+bool
+oms_json_bool(JsonbContainer *object, const OmsPath *path, const char *key, bool missing)
+{
+	JsonbValue *value = oms_json_find(object, key);
+
+	if (value == NULL)
+		return missing;
+	if (value->type != jbvBool)
+		oms_error_document(path, key, "true or false");
+	return value->val.boolean;
+}
+
+/* The number at key as text: a JSON number, or a string that holds one. */
+static char *
+number_text(JsonbContainer *object, const OmsPath *path, const char *key, const char *expected)
+{
+	JsonbValue *value = oms_json_find(object, key);
+
+	if (value == NULL)
+		return NULL;
+	if (value->type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+	if (value->type != jbvString || value->val.string.len > 64)
+		oms_error_document(path, key, expected);
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* A whole number within bounds; false when absent. */
+bool
+oms_json_int64(JsonbContainer *object, const OmsPath *path, const char *key, int64 min, int64 max, int64 *result)
+{
+	char	   *text = number_text(object, path, key, "a whole number");
+
+	if (text == NULL)
+		return false;
+	if (!oms_text_to_scaled(text, 0, result) || *result < min || *result > max)
+		oms_error_document(path, key, psprintf("a whole number from " INT64_FORMAT " to " INT64_FORMAT ", not %s",
+											   min, max, text));
+	return true;
+}
+
+/* A decimal number, scaled; false when absent. */
+bool
+oms_json_scaled(JsonbContainer *object, const OmsPath *path, const char *key, int scale, int64 *result)
+{
+	char	   *text = number_text(object, path, key, "a number");
+
+	if (text == NULL)
+		return false;
+	if (!oms_text_to_scaled(text, scale, result))
+		oms_error_document(path, key, psprintf("a number with at most %d decimals, not %s", scale, text));
+	return true;
+}
+
+JsonbContainer *
+oms_json_container(JsonbContainer *object, const OmsPath *path, const char *key, bool array, bool required)
+{
+	JsonbValue *value = oms_json_find(object, key);
+
+	if (value == NULL && !required)
+		return NULL;
+	if (value == NULL || value->type != jbvBinary ||
+		(array ? !JsonContainerIsArray(value->val.binary.data) : !JsonContainerIsObject(value->val.binary.data)))
+		oms_error_document(path, key, array ? "an array" : "an object");
+	return value->val.binary.data;
+}
+
+/* An ISO 8601 instant; false when absent. */
+bool
+oms_json_timestamp(JsonbContainer *object, const OmsPath *path, const char *key, TimestampTz *result)
+{
+	char	   *text = oms_json_text(object, path, key, 64, false);
+	char		buf[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nf,
+				dtype,
+				tz;
+	fsec_t		fsec;
+	struct pg_tm tm;
+
+	if (text == NULL)
+		return false;
+	if (strlen(text) > MAXDATELEN ||
+		ParseDateTime(text, buf, sizeof(buf), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
+		OMS_DECODE_DATETIME(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 ||
+		dtype != DTK_DATE ||
+		tm2timestamp(&tm, fsec, &tz, result) != 0)
+		oms_error_document(path, key, "an ISO 8601 instant such as 2026-01-31T10:00:00Z");
+	return true;
+}
+
+void
+oms_json_begin(OmsJson *json)
+{
+	json->state = NULL;
+	(void) pushJsonbValue(&json->state, WJB_BEGIN_OBJECT, NULL);
+}
+
+static void
+add(OmsJson *json, const char *key, JsonbValue *value)
+{
+	JsonbValue	name;
+
+	name.type = jbvString;
+	name.val.string.val = unconstify(char *, key);
+	name.val.string.len = strlen(key);
+	(void) pushJsonbValue(&json->state, WJB_KEY, &name);
+	(void) pushJsonbValue(&json->state, WJB_VALUE, value);
+}
+
+/* Null values are left out. */
+void
+oms_json_add_text(OmsJson *json, const char *key, const char *text)
+{
+	JsonbValue	value;
+
+	if (text == NULL)
+		return;
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	add(json, key, &value);
+}
+
+void
+oms_json_add_int(OmsJson *json, const char *key, int64 number)
+{
+	oms_json_add_scaled(json, key, number, 0);
+}
+
+/* Amounts: a JSON number with the currency's decimals. */
+void
+oms_json_add_scaled(OmsJson *json, const char *key, int64 number, int scale)
+{
+	JsonbValue	value;
+
+	value.type = jbvNumeric;
+	value.val.numeric = DatumGetNumeric(oms_scaled_to_numeric(number, scale));
+	add(json, key, &value);
+}
+
+void
+oms_json_add_bool(OmsJson *json, const char *key, bool boolean)
+{
+	JsonbValue	value;
+
+	value.type = jbvBool;
+	value.val.boolean = boolean;
+	add(json, key, &value);
+}
+
+/* A whole jsonb value as member. */
+void
+oms_json_add_jsonb(OmsJson *json, const char *key, Datum jsonb)
+{
+	Jsonb	   *source = DatumGetJsonbP(jsonb);
+	JsonbValue	value;
+
+	if (JB_ROOT_IS_SCALAR(source))
+		(void) JsonbExtractScalar(&source->root, &value);
+	else
+	{
+		value.type = jbvBinary;
+		value.val.binary.data = &source->root;
+		value.val.binary.len = VARSIZE_ANY_EXHDR(source);
+	}
+	add(json, key, &value);
+}
+
+Datum
+oms_json_end(OmsJson *json)
+{
+	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&json->state, WJB_END_OBJECT, NULL)));
+}

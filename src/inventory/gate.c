@@ -1,0 +1,513 @@
+/*-------------------------------------------------------------------------
+ * gate.c
+ *	  The escrow gate.
+ *
+ *	  Truth is rows: stock and reservation.  The gate is one counter per (database,
+ *	  table, merchant, item, location) in shared memory that says how much may
+ *	  still be promised.  It is a cache: loaded from the rows on first touch,
+ *	  moved by the row triggers on both tables, forgotten at restart.
+ *
+ *	  A transaction keeps for each counter it touched
+ *		taken	what it took out of the counter, returned on abort
+ *		credit	what it may use without asking: taken but not consumed, or
+ *				released by itself; given to the counter at commit
+ *	  so that a decrement counts for everybody at once, and an increment for
+ *	  others only from commit on.  Savepoints keep both as they were.
+ *
+ *	  Why a load is exact: whoever writes rows of an item pins its entry in the
+ *	  row's own trigger, before commit, and unpins after the commit is visible
+ *	  and applied.  A loader reads what is committed, without its own rows, by
+ *	  a snapshot taken while the entry is marked as loading.  A writer is
+ *	  therefore either visible to that snapshot and had applied everything to
+ *	  an entry that is gone, or it is not visible and will apply its change to
+ *	  the loaded counter.  An entry is only evicted without pins.
+ *
+ *	  No SQL runs under a lock of this file.  The loader takes its table locks
+ *	  before it marks the entry, or a queued ALTER TABLE would make a deadlock
+ *	  that nobody detects.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "lib/dshash.h"
+#include "storage/condition_variable.h"
+#include "storage/lmgr.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/dsa.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+
+#include "core/cache.h"
+#include "inventory/gate.h"
+
+/* What a counter belongs to; the table's identity so that a re-made table never meets its old counters. */
+typedef struct EntryKey
+{
+	Oid			database;
+	Oid			relation;
+	OmsGateKey	key;
+} EntryKey;
+
+typedef enum EntryState
+{
+	ENTRY_EMPTY,
+	ENTRY_LOADING,
+	ENTRY_READY
+} EntryState;
+
+typedef struct Entry
+{
+	EntryKey	key;			/* must be first */
+	pg_atomic_uint64 counter;	/* int64: what may still be promised */
+	pg_atomic_uint32 pins;		/* transactions that touched it; raised under the partition lock only */
+	pg_atomic_uint32 used;		/* touched since the last sweep */
+	slock_t		mutex;			/* protects state */
+	EntryState	state;
+	ConditionVariable loaded;
+} Entry;
+
+/* The small named struct through which backends find the rest. */
+typedef struct Control
+{
+	LWLock		lock;
+	int			tranche;
+	bool		ready;
+	dsa_handle	area;
+	dshash_table_handle table;
+	pg_atomic_uint64 entries;
+} Control;
+
+/* What the running transaction has to do with one counter. */
+typedef struct Hold
+{
+	OmsGateKey	key;			/* must be first */
+	struct Hold *next;
+	Entry	   *entry;
+	int			level;			/* nest level of the last change */
+	int64		taken;
+	int64		credit;
+	struct Saved *saved;		/* books of outer levels, innermost first */
+} Hold;
+
+/*
+ * The books of a counter as they were at an outer level, kept for the rollback
+ * of the level that changed them.  All of them form one stack, so that the end
+ * of a savepoint looks at nothing but what changed in it.
+ */
+typedef struct Saved
+{
+	struct Saved *below;		/* in the stack */
+	struct Saved *outer;		/* of the same counter */
+	Hold	   *hold;
+	int			changed_at;		/* level that would roll back to this */
+	int			level;			/* level the books belong to */
+	int64		taken;
+	int64		credit;
+} Saved;
+
+static Control *control = NULL;
+static dsa_area *area = NULL;
+static dshash_table *table = NULL;
+
+static HTAB *holds = NULL;		/* of the running transaction */
+static Hold *hold_list = NULL;
+static Saved *saved_stack = NULL;
+
+/* oms.gate_entries: how many counters are kept before idle ones are swept out */
+static int	gate_entries = 100000;
+
+static OmsCache relation_cache = {
+	.name = "reservation",
+	.tables = {"reservation", "stock"},
+};
+
+static OmsStatement load_statement = {
+	"SELECT coalesce((SELECT on_hand - damaged - quality_control - quarantine - safety FROM oms.stock "
+	"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3), 0) "
+	"- coalesce((SELECT sum(quantity) FROM oms.reservation "
+	"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3), 0)::bigint",
+	3, {INT4OID, INT8OID, INT4OID}, NULL
+};
+
+/* Attaches this backend to the shared table, making it when it is the first. */
+static void
+attach(void)
+{
+	dshash_parameters params = {
+		.key_size = sizeof(EntryKey),
+		.entry_size = sizeof(Entry),
+		.compare_function = dshash_memcmp,
+		.hash_function = dshash_memhash,
+		OMS_DSHASH_COPY
+	};
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	bool		found;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	control = ShmemInitStruct("oms gate", sizeof(Control), &found);
+	if (!found)
+	{
+		control->tranche = LWLockNewTrancheId();
+		LWLockInitialize(&control->lock, control->tranche);
+		pg_atomic_init_u64(&control->entries, 0);
+		control->ready = false;
+	}
+	LWLockRelease(AddinShmemInitLock);
+	LWLockRegisterTranche(control->tranche, "oms gate");
+	params.tranche_id = control->tranche;
+
+	LWLockAcquire(&control->lock, LW_EXCLUSIVE);
+	if (!control->ready)
+	{
+		area = dsa_create(control->tranche);
+		table = dshash_create(area, &params, NULL);
+		dsa_pin(area);
+		control->area = dsa_get_handle(area);
+		control->table = dshash_get_hash_table_handle(table);
+		control->ready = true;
+	}
+	else
+	{
+		area = dsa_attach(control->area);
+		table = dshash_attach(area, &params, control->table, NULL);
+	}
+	dsa_pin_mapping(area);
+	LWLockRelease(&control->lock);
+	MemoryContextSwitchTo(old);
+}
+
+/* The table the counters belong to; also where both tables' locks are named. */
+static const Oid *
+relations(void)
+{
+	(void) oms_cache_fresh(&relation_cache);
+	return relation_cache.relids;
+}
+
+/*
+ * Throws out entries that nobody touched since the last sweep, once there are
+ * too many; they are loaded again when needed.
+ */
+static void
+sweep(void)
+{
+	dshash_seq_status scan;
+	Entry	   *entry;
+
+	dshash_seq_init(&scan, table, true);
+	while ((entry = dshash_seq_next(&scan)) != NULL)
+	{
+		if (pg_atomic_exchange_u32(&entry->used, 0) == 0 && pg_atomic_read_u32(&entry->pins) == 0)
+		{
+			dshash_delete_current(&scan);
+			pg_atomic_fetch_sub_u64(&control->entries, 1);
+		}
+	}
+	dshash_seq_term(&scan);
+}
+
+/* Computes the counter from what others have committed. */
+static int64
+load_from_rows(const OmsGateKey *key)
+{
+	Datum		values[3] = {Int32GetDatum(key->merchant), Int64GetDatum(key->item), Int32GetDatum(key->location)};
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	int64		counter;
+
+	/* Own rows reach the counter by their own triggers. */
+	snapshot->curcid = FirstCommandId;
+	oms_begin();
+	oms_run_snapshot(&load_statement, values, NULL, snapshot);
+	counter = oms_get_int64(0, 1);
+	oms_end();
+	UnregisterSnapshot(snapshot);
+	return counter;
+}
+
+/* Makes the pinned entry ready: loads it, or waits for whoever does. */
+static void
+ensure_loaded(Entry *entry, const OmsGateKey *key)
+{
+	volatile EntryState state;
+
+	for (;;)
+	{
+		SpinLockAcquire(&entry->mutex);
+		state = entry->state;
+		if (state == ENTRY_EMPTY)
+			entry->state = ENTRY_LOADING;
+		SpinLockRelease(&entry->mutex);
+		if (state != ENTRY_LOADING)
+			break;
+		ConditionVariablePrepareToSleep(&entry->loaded);
+		SpinLockAcquire(&entry->mutex);
+		state = entry->state;
+		SpinLockRelease(&entry->mutex);
+		if (state == ENTRY_LOADING)
+			ConditionVariableSleep(&entry->loaded, PG_WAIT_EXTENSION);
+		ConditionVariableCancelSleep();
+	}
+	if (state == ENTRY_READY)
+		return;
+	PG_TRY();
+	{
+		pg_atomic_write_u64(&entry->counter, (uint64) load_from_rows(key));
+		state = ENTRY_READY;
+	}
+	PG_FINALLY();
+	{
+		SpinLockAcquire(&entry->mutex);
+		entry->state = state;
+		SpinLockRelease(&entry->mutex);
+		ConditionVariableBroadcast(&entry->loaded);
+	}
+	PG_END_TRY();
+}
+
+/* The running transaction's books on a counter, pinned and loaded on first touch. */
+static Hold *
+touch(const OmsGateKey *key)
+{
+	Hold	   *hold;
+	bool		found;
+	EntryKey	entry_key;
+	Entry	   *entry;
+	const Oid  *relids;
+
+	if (holds == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(OmsGateKey);
+		ctl.entrysize = sizeof(Hold);
+		ctl.hcxt = TopMemoryContext;
+		holds = hash_create("oms gate holds", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	hold = hash_search(holds, key, HASH_FIND, &found);
+	if (found && hold->entry != NULL)
+	{
+		if (hold->entry->state != ENTRY_READY)
+			ensure_loaded(hold->entry, key);
+		return hold;
+	}
+	if (table == NULL)
+		attach();
+	relids = relations();
+	LockRelationOid(relids[0], AccessShareLock);
+	LockRelationOid(relids[1], AccessShareLock);
+	memset(&entry_key, 0, sizeof(entry_key));
+	entry_key.database = MyDatabaseId;
+	entry_key.relation = relids[0];
+	entry_key.key = *key;
+	if (pg_atomic_read_u64(&control->entries) > (uint64) gate_entries)
+		sweep();
+
+	/* The books come first, so that no failure can leave a pin behind. */
+	hold = hash_search(holds, key, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset((char *) hold + sizeof(OmsGateKey), 0, sizeof(Hold) - sizeof(OmsGateKey));
+		hold->next = hold_list;
+		hold_list = hold;
+	}
+	entry = dshash_find_or_insert(table, &entry_key, &found);
+	if (!found)
+	{
+		pg_atomic_init_u64(&entry->counter, 0);
+		pg_atomic_init_u32(&entry->pins, 0);
+		pg_atomic_init_u32(&entry->used, 1);
+		SpinLockInit(&entry->mutex);
+		entry->state = ENTRY_EMPTY;
+		ConditionVariableInit(&entry->loaded);
+		pg_atomic_fetch_add_u64(&control->entries, 1);
+	}
+	pg_atomic_fetch_add_u32(&entry->pins, 1);
+	if (pg_atomic_read_u32(&entry->used) == 0)
+		pg_atomic_write_u32(&entry->used, 1);
+	hold->entry = entry;
+	dshash_release_lock(table, entry);
+	ensure_loaded(entry, key);
+	return hold;
+}
+
+/* Before a change: keeps the books of the outer level for its rollback. */
+static void
+save_level(Hold *hold)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	Saved	   *saved;
+
+	if (hold->level >= level)
+		return;
+	if (level > 1)
+	{
+		saved = MemoryContextAlloc(TopTransactionContext, sizeof(Saved));
+		saved->below = saved_stack;
+		saved->outer = hold->saved;
+		saved->hold = hold;
+		saved->changed_at = level;
+		saved->level = hold->level;
+		saved->taken = hold->taken;
+		saved->credit = hold->credit;
+		hold->saved = saved_stack = saved;
+	}
+	hold->level = level;
+}
+
+bool
+oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available)
+{
+	Hold	   *hold = touch(key);
+	int64		need = quantity - hold->credit;
+	uint64		counter;
+
+	save_level(hold);
+	if (need <= 0)
+	{
+		hold->credit -= quantity;
+		return true;
+	}
+	counter = pg_atomic_read_u64(&hold->entry->counter);
+	do
+	{
+		if ((int64) counter < need)
+		{
+			if (available != NULL)
+				*available = Max((int64) counter + hold->credit, 0);
+			return false;
+		}
+	} while (!pg_atomic_compare_exchange_u64(&hold->entry->counter, &counter, counter - need));
+	hold->taken += need;
+	hold->credit = 0;
+	return true;
+}
+
+void
+oms_gate_take_forced(const OmsGateKey *key, int64 quantity)
+{
+	Hold	   *hold = touch(key);
+	int64		need = Max(quantity - hold->credit, 0);
+
+	save_level(hold);
+	pg_atomic_fetch_sub_u64(&hold->entry->counter, need);
+	hold->taken += need;
+	hold->credit -= quantity - need;
+}
+
+void
+oms_gate_give(const OmsGateKey *key, int64 quantity)
+{
+	Hold	   *hold = touch(key);
+
+	save_level(hold);
+	hold->credit += quantity;
+}
+
+int64
+oms_gate_available(const OmsGateKey *key)
+{
+	Hold	   *hold = touch(key);
+
+	return (int64) pg_atomic_read_u64(&hold->entry->counter) + hold->credit;
+}
+
+/* Applies the transaction to the counters and drops its pins. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	Hold	   *hold;
+
+	if (hold_list == NULL)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			for (hold = hold_list; hold != NULL; hold = hold->next)
+			{
+				int64		back = event == XACT_EVENT_COMMIT ? hold->credit : hold->taken;
+
+				if (hold->entry == NULL)
+					continue;
+				if (back != 0)
+					pg_atomic_fetch_add_u64(&hold->entry->counter, back);
+				pg_atomic_fetch_sub_u32(&hold->entry->pins, 1);
+			}
+			if (hash_get_num_entries(holds) > 1024)
+			{
+				hash_destroy(holds);
+				holds = NULL;
+			}
+			else
+				while (hold_list != NULL)
+				{
+					hold = hold_list;
+					hold_list = hold->next;
+					hash_search(holds, &hold->key, HASH_REMOVE, NULL);
+				}
+			hold_list = NULL;
+			saved_stack = NULL;
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a transaction that reserved or moved stock cannot be prepared"),
+					 errhint("Commit it, or keep stock out of two-phase transactions.")));
+			break;
+		default:
+			break;
+	}
+}
+
+/* Savepoints: committed ones pass their books to the outer level, rolled back ones give back. */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parentSubid, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	Saved	  **link = &saved_stack;
+	Saved	   *saved;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while ((saved = *link) != NULL && saved->changed_at >= level)
+	{
+		Hold	   *hold = saved->hold;
+
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+		{
+			pg_atomic_fetch_add_u64(&hold->entry->counter, hold->taken - saved->taken);
+			hold->taken = saved->taken;
+			hold->credit = saved->credit;
+			hold->level = saved->level;
+		}
+		else
+		{
+			hold->level = saved->changed_at = level - 1;
+			if (level - 1 > 1 && saved->level < level - 1)
+			{
+				/* The outer level has a rollback of its own to come. */
+				link = &saved->below;
+				continue;
+			}
+		}
+		*link = saved->below;
+		hold->saved = saved->outer;
+		pfree(saved);
+	}
+}
+
+void
+oms_gate_init(void)
+{
+	DefineCustomIntVariable("oms.gate_entries",
+							"Counters kept in shared memory before idle ones are dropped.",
+							"A counter takes about 150 bytes; a dropped one is read from the tables again.",
+							&gate_entries, 100000, 1000, 100000000, PGC_SUSET, 0, NULL, NULL, NULL);
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+}

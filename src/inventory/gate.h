@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ * gate.h
+ *	  The escrow gate: what may still be promised of an item at a location,
+ *	  as a counter in shared memory.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_GATE_H
+#define OMS_GATE_H
+
+/* No padding: hashed and compared as bytes. */
+typedef struct OmsGateKey
+{
+	int32		merchant;
+	int32		location;
+	int64		item;
+} OmsGateKey;
+
+/*
+ * Takes quantity for the running transaction; false when there is not so much.
+ * *available (may be null) is what there was.  What was taken and is not
+ * consumed by a row of reservation goes back when the transaction ends.
+ */
+extern bool oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available);
+
+/* Takes although it goes below zero: physical facts. */
+extern void oms_gate_take_forced(const OmsGateKey *key, int64 quantity);
+
+/* Gives back: usable by this transaction at once, by others from commit on. */
+extern void oms_gate_give(const OmsGateKey *key, int64 quantity);
+
+/* What this transaction could take now. */
+extern int64 oms_gate_available(const OmsGateKey *key);
+
+extern void oms_gate_init(void);
+
+#endif							/* OMS_GATE_H */

@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ * reservation.c
+ *	  The gate's trigger on reservation, and what may still be promised.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "utils/rel.h"
+
+#include "core/guard.h"
+#include "inventory/inventory.h"
+
+PG_FUNCTION_INFO_V1(oms_reservation_gate);
+
+/* Columns of reservation, in the order of sql/schema/30_inventory.sql. */
+enum
+{
+	RES_MERCHANT = 1, RES_LOCATION, RES_ITEM, RES_ID, RES_ORDER, RES_LINE, RES_QUANTITY
+};
+
+enum
+{
+	ST_LINE_ALLOCATED
+};
+
+static OmsStatement statements[] = {
+	/* Units of the line that its promises cover: for a kit, of the part that has fewest. */
+	[ST_LINE_ALLOCATED] = {
+		"UPDATE oms.order_line l SET allocated = coalesce(CASE WHEN EXISTS (SELECT 1 FROM oms.order_line_component c "
+		"WHERE c.merchant_id = $1 AND c.order_id = $2 AND c.line_no = $3) "
+		"THEN (SELECT min(coalesce((SELECT sum(r.quantity) FROM oms.reservation r WHERE r.merchant_id = $1 "
+		"AND r.order_id = $2 AND r.line_no = $3 AND r.item_id = c.item_id), 0) / c.per_unit) "
+		"FROM oms.order_line_component c WHERE c.merchant_id = $1 AND c.order_id = $2 AND c.line_no = $3) "
+		"ELSE (SELECT sum(r.quantity) FROM oms.reservation r WHERE r.merchant_id = $1 AND r.order_id = $2 "
+		"AND r.line_no = $3) END, 0) "
+		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = $3",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
+};
+
+static void
+read_key(TriggerData *trigdata, HeapTuple tuple, OmsGateKey *key, int64 *quantity)
+{
+	bool		isnull;
+
+	key->merchant = DatumGetInt32(oms_row_get(trigdata, tuple, RES_MERCHANT, &isnull));
+	key->location = DatumGetInt32(oms_row_get(trigdata, tuple, RES_LOCATION, &isnull));
+	key->item = DatumGetInt64(oms_row_get(trigdata, tuple, RES_ITEM, &isnull));
+	*quantity = DatumGetInt64(oms_row_get(trigdata, tuple, RES_QUANTITY, &isnull));
+}
+
+/* A promise typed by hand moves the line's counter as a command would. */
+static void
+refresh_line(TriggerData *trigdata, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		values[3];
+
+	values[0] = oms_row_get(trigdata, tuple, RES_MERCHANT, &isnull);
+	values[1] = oms_row_get(trigdata, tuple, RES_ORDER, &isnull);
+	values[2] = oms_row_get(trigdata, tuple, RES_LINE, &isnull);
+	oms_begin_trigger(trigdata);
+	if (oms_run_guarded(&statements[ST_LINE_ALLOCATED], values, NULL) == 0 &&
+		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(OMS_UNKNOWN),
+				 errmsg("line %d of order " INT64_FORMAT " does not exist",
+						DatumGetInt32(values[2]), DatumGetInt64(values[1])),
+				 errhint("A reservation belongs to a line of an order.")));
+	oms_end();
+}
+
+/*
+ * AFTER INSERT OR UPDATE OR DELETE row on reservation: passes the gate, or is
+ * refused (OM001).  AFTER, because a BEFORE trigger also fires for rows that
+ * ON CONFLICT, a later trigger or a failing constraint drops.
+ */
+Datum
+oms_reservation_gate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	OmsGateKey	key;
+	int64		quantity;
+	int64		available = 0;
+
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		read_key(trigdata, trigdata->tg_trigtuple, &key, &quantity);
+		oms_gate_give(&key, quantity);
+	}
+	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+	{
+		HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+
+		read_key(trigdata, tuple, &key, &quantity);
+		if (!oms_gate_take(&key, quantity, &available))
+			oms_error_shortage(&key, quantity, available);
+		if (!oms_guard_is_open())
+			refresh_line(trigdata, tuple);
+	}
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && !oms_guard_is_open())
+		refresh_line(trigdata, trigdata->tg_trigtuple);
+	return PointerGetDatum(NULL);
+}

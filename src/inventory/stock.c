@@ -1,0 +1,284 @@
+/*-------------------------------------------------------------------------
+ * stock.c
+ *	  Levels and the ledger: a row of stock_movement is what changes stock,
+ *	  whoever writes it, and nothing else does.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "access/htup_details.h"
+#include "utils/rel.h"
+
+#include "core/guard.h"
+#include "core/request.h"
+#include "inventory/gate.h"
+#include "inventory/inventory.h"
+
+PG_FUNCTION_INFO_V1(oms_stock_movement_apply);
+PG_FUNCTION_INFO_V1(oms_stock_guard);
+PG_FUNCTION_INFO_V1(oms_stock_gate);
+PG_FUNCTION_INFO_V1(oms_receive_stock);
+PG_FUNCTION_INFO_V1(oms_adjust_stock);
+
+/* Columns of stock and stock_movement, in the order of sql/schema/30_inventory.sql. */
+enum
+{
+	STOCK_MERCHANT = 1, STOCK_LOCATION, STOCK_ITEM, STOCK_ON_HAND, STOCK_DAMAGED, STOCK_QUALITY_CONTROL,
+	STOCK_QUARANTINE, STOCK_SAFETY
+};
+enum
+{
+	MOVE_MERCHANT = 1, MOVE_LOCATION, MOVE_ITEM, MOVE_ID, MOVE_QUANTITY, MOVE_DAMAGED, MOVE_QUALITY_CONTROL,
+	MOVE_QUARANTINE, MOVE_FORCED
+};
+
+enum
+{
+	ST_APPLY,
+	ST_MOVE
+};
+
+static OmsStatement statements[] = {
+	[ST_APPLY] = {
+		"INSERT INTO oms.stock AS s (merchant_id, location_id, item_id, on_hand, damaged, quality_control, quarantine) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (merchant_id, item_id, location_id) DO UPDATE SET "
+		"on_hand = s.on_hand + excluded.on_hand, damaged = s.damaged + excluded.damaged, "
+		"quality_control = s.quality_control + excluded.quality_control, quarantine = s.quarantine + excluded.quarantine",
+		7, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
+	},
+	[ST_MOVE] = {
+		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause, source_kind, "
+		"source_id, forced, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING movement_id",
+		11, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID}
+	},
+};
+
+/* The movement being applied says that it may pass what is promised or there. */
+static bool applying_forced = false;
+
+static int64
+row_int64(TriggerData *trigdata, HeapTuple tuple, int column)
+{
+	bool		isnull;
+	Datum		value = oms_row_get(trigdata, tuple, column, &isnull);
+
+	return DatumGetInt64(value);
+}
+
+static int32
+row_int32(TriggerData *trigdata, HeapTuple tuple, int column)
+{
+	bool		isnull;
+	Datum		value = oms_row_get(trigdata, tuple, column, &isnull);
+
+	return DatumGetInt32(value);
+}
+
+/* The key of the gate's counter for a row of stock. */
+static OmsGateKey
+gate_key(TriggerData *trigdata, HeapTuple tuple)
+{
+	OmsGateKey	key;
+
+	key.merchant = row_int32(trigdata, tuple, STOCK_MERCHANT);
+	key.location = row_int32(trigdata, tuple, STOCK_LOCATION);
+	key.item = row_int64(trigdata, tuple, STOCK_ITEM);
+	return key;
+}
+
+/* What a level offers before promises. */
+static int64
+offered(TriggerData *trigdata, HeapTuple tuple)
+{
+	return row_int64(trigdata, tuple, STOCK_ON_HAND)
+		- row_int64(trigdata, tuple, STOCK_DAMAGED)
+		- row_int64(trigdata, tuple, STOCK_QUALITY_CONTROL)
+		- row_int64(trigdata, tuple, STOCK_QUARANTINE)
+		- row_int64(trigdata, tuple, STOCK_SAFETY);
+}
+
+void
+oms_error_shortage(const OmsGateKey *key, int64 wanted, int64 available)
+{
+	ereport(ERROR,
+			(errcode(OMS_SHORTAGE),
+			 errmsg("not enough stock of item " INT64_FORMAT " at location %d", key->item, key->location),
+			 errdetail(INT64_FORMAT " wanted, " INT64_FORMAT " available.", wanted, Max(available, 0)),
+			 errhint("Order less, wait for a receipt, or allow backorders (setting \"allocation\").")));
+}
+
+/* AFTER INSERT row on stock_movement: changes the level it names. */
+Datum
+oms_stock_movement_apply(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	HeapTuple	tuple = trigdata->tg_trigtuple;
+	bool		isnull;
+	bool		saved = applying_forced;
+	Datum		values[7];
+
+	values[0] = oms_row_get(trigdata, tuple, MOVE_MERCHANT, &isnull);
+	values[1] = oms_row_get(trigdata, tuple, MOVE_LOCATION, &isnull);
+	values[2] = oms_row_get(trigdata, tuple, MOVE_ITEM, &isnull);
+	values[3] = oms_row_get(trigdata, tuple, MOVE_QUANTITY, &isnull);
+	values[4] = oms_row_get(trigdata, tuple, MOVE_DAMAGED, &isnull);
+	values[5] = oms_row_get(trigdata, tuple, MOVE_QUALITY_CONTROL, &isnull);
+	values[6] = oms_row_get(trigdata, tuple, MOVE_QUARANTINE, &isnull);
+	oms_begin_trigger(trigdata);
+	PG_TRY();
+	{
+		applying_forced = DatumGetBool(oms_row_get(trigdata, tuple, MOVE_FORCED, &isnull));
+		oms_run_guarded(&statements[ST_APPLY], values, NULL);
+	}
+	PG_FINALLY();
+	{
+		applying_forced = saved;
+	}
+	PG_END_TRY();
+	oms_end();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * BEFORE INSERT OR UPDATE OR DELETE row on stock: only safety may be typed by
+ * hand; levels follow the ledger.  Raises OM009.
+ */
+Datum
+oms_stock_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	HeapTuple	tuple = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	int			column;
+
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		oms_error_guarded(trigdata->tg_relation, "A level is the sum of its movements.",
+						  "Adjust the stock to zero instead.");
+	if (oms_guard_is_open())
+		return PointerGetDatum(tuple);
+	for (column = STOCK_MERCHANT; column <= STOCK_QUARANTINE; column++)
+	{
+		if (update ? !oms_row_same(trigdata, column) :
+			(column >= STOCK_ON_HAND && row_int64(trigdata, tuple, column) != 0))
+			oms_error_guarded(trigdata->tg_relation, "Only safety may be written by hand; a level is the sum of its movements.",
+							  "Use receive_stock() or adjust_stock(), or insert into oms.stock_movement.");
+	}
+	return PointerGetDatum(tuple);
+}
+
+/*
+ * AFTER INSERT OR UPDATE row on stock: moves the gate by what the level offers
+ * more or less.  Less than what is promised, or a shelf below zero, is refused
+ * (OM001) unless the movement is forced.
+ */
+Datum
+oms_stock_gate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	HeapTuple	tuple = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	OmsGateKey	key = gate_key(trigdata, tuple);
+	int64		delta = offered(trigdata, tuple) - (update ? offered(trigdata, trigdata->tg_trigtuple) : 0);
+	int64		on_hand = row_int64(trigdata, tuple, STOCK_ON_HAND);
+	int64		available = 0;
+
+	if (on_hand < 0 && !applying_forced &&
+		on_hand < (update ? row_int64(trigdata, trigdata->tg_trigtuple, STOCK_ON_HAND) : 0))
+		ereport(ERROR,
+				(errcode(OMS_SHORTAGE),
+				 errmsg("item " INT64_FORMAT " would have less than nothing on hand at location %d", key.item, key.location),
+				 errdetail("On hand would be " INT64_FORMAT ".", on_hand),
+				 errhint("Receive the goods first, or force the movement.")));
+	if (delta > 0)
+		oms_gate_give(&key, delta);
+	else if (delta < 0 && applying_forced)
+		oms_gate_take_forced(&key, -delta);
+	else if (delta < 0 && !oms_gate_take(&key, -delta, &available))
+		ereport(ERROR,
+				(errcode(OMS_SHORTAGE),
+				 errmsg("item " INT64_FORMAT " at location %d is promised to orders", key.item, key.location),
+				 errdetail(INT64_FORMAT " would be taken away, " INT64_FORMAT " are not promised.", -delta, available),
+				 errhint("Cancel or move the promises first, or force the movement.")));
+	return PointerGetDatum(NULL);
+}
+
+/* Writes one movement; returns its id. */
+static int64
+move(int32 merchant, int32 location, int64 item, const char *kind, int64 quantity, const char *cause,
+	 bool forced, const char *actor)
+{
+	Datum		values[11];
+	char		nulls[11] = {' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' '};
+
+	values[0] = Int32GetDatum(merchant);
+	values[1] = Int32GetDatum(location);
+	values[2] = Int64GetDatum(item);
+	values[3] = CStringGetTextDatum(kind);
+	values[4] = Int64GetDatum(quantity);
+	values[5] = CStringGetTextDatum(cause);
+	values[8] = BoolGetDatum(forced);
+	values[9] = CStringGetTextDatum(actor);
+	values[10] = TimestampTzGetDatum(oms_now());
+	oms_run(&statements[ST_MOVE], values, nulls);
+	return oms_get_int64(0, 1);
+}
+
+/* The quantity argument: not zero, and not beyond what a level can hold. */
+static int64
+quantity_argument(FunctionCallInfo fcinfo, int n, int64 min)
+{
+	int64		quantity = oms_arg_int64(fcinfo, n, "quantity");
+
+	if (quantity < min || quantity == 0 || quantity > OMS_MAX_STOCK)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"quantity\" is out of range"),
+				 errdetail(INT64_FORMAT " was given; " INT64_FORMAT " to " INT64_FORMAT " without 0 are allowed.",
+						   quantity, min, OMS_MAX_STOCK)));
+	return quantity;
+}
+
+/* SQL: receive_stock(merchant, item, location, quantity, cause, request_key, actor) */
+Datum
+oms_receive_stock(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		item = oms_arg_int64(fcinfo, 1, "item");
+	int32		location = oms_arg_int32(fcinfo, 2, "location");
+	int64		quantity = quantity_argument(fcinfo, 3, 1);
+	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
+	char	   *key = oms_arg_text_or_null(fcinfo, 5, "request_key", OMS_KEY_LENGTH);
+	int64		movement;
+
+	oms_begin();
+	if (!oms_request_seen(merchant, key, "receive_stock", key ? oms_hash_arguments(fcinfo, 5) : 0, &movement))
+	{
+		movement = move(merchant, location, item, "receipt", quantity, cause, false, oms_actor(fcinfo, 6));
+		oms_request_done(merchant, key, movement);
+	}
+	oms_end();
+	PG_RETURN_INT64(movement);
+}
+
+/* SQL: adjust_stock(merchant, item, location, quantity, cause, forced, request_key, actor) */
+Datum
+oms_adjust_stock(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		item = oms_arg_int64(fcinfo, 1, "item");
+	int32		location = oms_arg_int32(fcinfo, 2, "location");
+	int64		quantity = quantity_argument(fcinfo, 3, -OMS_MAX_STOCK);
+	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
+	bool		forced = PG_ARGISNULL(5) ? false : PG_GETARG_BOOL(5);
+	char	   *key = oms_arg_text_or_null(fcinfo, 6, "request_key", OMS_KEY_LENGTH);
+	int64		movement;
+
+	oms_begin();
+	if (!oms_request_seen(merchant, key, "adjust_stock", key ? oms_hash_arguments(fcinfo, 6) : 0, &movement))
+	{
+		movement = move(merchant, location, item, "adjustment", quantity, cause, forced, oms_actor(fcinfo, 7));
+		oms_request_done(merchant, key, movement);
+	}
+	oms_end();
+	PG_RETURN_INT64(movement);
+}

@@ -1,0 +1,253 @@
+/*-------------------------------------------------------------------------
+ * cancel.c
+ *	  Cancelling units: promises go back, money follows.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "utils/array.h"
+
+#include "core/guard.h"
+#include "core/json.h"
+#include "core/money.h"
+#include "core/request.h"
+#include "event/event.h"
+#include "order/order.h"
+#include "payment/payment.h"
+
+PG_FUNCTION_INFO_V1(oms_cancel_line);
+PG_FUNCTION_INFO_V1(oms_cancel_order);
+
+enum
+{
+	ST_LINE,
+	ST_CANCEL_LINE,
+	ST_CANCEL_ALL,
+	ST_PROMISES,
+	ST_RELEASE,
+	ST_SHRINK,
+	ST_RELEASE_ALL
+};
+
+static OmsStatement statements[] = {
+	[ST_LINE] = {
+		"SELECT ordered, cancelled, picked, backordered, allocated FROM oms.order_line "
+		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
+	[ST_CANCEL_LINE] = {
+		"UPDATE oms.order_line SET cancelled = cancelled + $4, backordered = backordered - $5, allocated = allocated - $6 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
+		6, {INT4OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID}
+	},
+	[ST_CANCEL_ALL] = {
+		"UPDATE oms.order_line SET cancelled = ordered, backordered = 0, allocated = 0 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND cancelled < ordered",
+		2, {INT4OID, INT8OID}
+	},
+	/* Parts of a kit carry their units per line unit; a plain item counts one. */
+	[ST_PROMISES] = {
+		"SELECT r.item_id, r.location_id, r.reservation_id, r.quantity, coalesce(c.per_unit, 1) "
+		"FROM oms.reservation r LEFT JOIN oms.order_line_component c ON c.merchant_id = r.merchant_id "
+		"AND c.order_id = r.order_id AND c.line_no = r.line_no AND c.item_id = r.item_id "
+		"WHERE r.merchant_id = $1 AND r.order_id = $2 AND r.line_no = $3 "
+		"ORDER BY r.item_id, r.reservation_id DESC",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
+	[ST_RELEASE] = {
+		"DELETE FROM oms.reservation WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND reservation_id = $4",
+		4, {INT4OID, INT8OID, INT4OID, INT8OID}
+	},
+	[ST_SHRINK] = {
+		"UPDATE oms.reservation SET quantity = quantity - $5 "
+		"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND reservation_id = $4",
+		5, {INT4OID, INT8OID, INT4OID, INT8OID, INT8OID}
+	},
+	[ST_RELEASE_ALL] = {
+		"DELETE FROM oms.reservation WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}
+	},
+};
+
+void
+oms_release_promises(int32 merchant, int64 order_id, int32 line_no, int32 units)
+{
+	Datum		values[5] = {Int32GetDatum(merchant), Int64GetDatum(order_id), Int32GetDatum(line_no)};
+	uint64		rows = oms_run(&statements[ST_PROMISES], values, NULL);
+	SPITupleTable *promises = SPI_tuptable;
+	int64		item = 0;
+	int64		left = 0;
+	uint64		i;
+
+	for (i = 0; i < rows; i++)
+	{
+		bool		isnull;
+		Datum		columns[5];
+		int64		quantity;
+		int			column;
+
+		for (column = 0; column < 5; column++)
+			columns[column] = SPI_getbinval(promises->vals[i], promises->tupdesc, column + 1, &isnull);
+		if (DatumGetInt64(columns[0]) != item)
+		{
+			item = DatumGetInt64(columns[0]);
+			left = (int64) units * DatumGetInt32(columns[4]);
+		}
+		if (left == 0)
+			continue;
+		quantity = DatumGetInt64(columns[3]);
+		values[1] = columns[0];
+		values[2] = columns[1];
+		values[3] = columns[2];
+		values[4] = Int64GetDatum(left);
+		oms_run_guarded(&statements[quantity <= left ? ST_RELEASE : ST_SHRINK], values, NULL);
+		left -= Min(left, quantity);
+	}
+}
+
+/* Units of the line that may still be cancelled, and how they stand. */
+typedef struct Cancellable
+{
+	int32		ordered;
+	int32		cancelled;
+	int32		units;
+	int32		backordered;
+	int32		allocated;
+} Cancellable;
+
+static void
+read_line(const OmsOrderHead *head, int32 line_no, Cancellable *line)
+{
+	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), Int32GetDatum(line_no)};
+
+	if (oms_run(&statements[ST_LINE], values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(OMS_UNKNOWN),
+				 errmsg("order " INT64_FORMAT " has no line %d", head->order_id, line_no)));
+	line->ordered = oms_get_int32(0, 1);
+	line->cancelled = oms_get_int32(0, 2);
+	line->units = line->ordered - line->cancelled - oms_get_int32(0, 3);
+	line->backordered = oms_get_int32(0, 4);
+	/* Picked units keep their promise. */
+	line->allocated = oms_get_int32(0, 5);
+}
+
+/* The money and the events of a cancellation, once the counters are written. */
+static void
+settle(const OmsOrderHead *before, const char *actor, const char *reason)
+{
+	OmsOrderHead after;
+
+	oms_order_lock(before->merchant, before->order_id, &after);
+	oms_payment_void_or_refund(&after, after.cancelled_total - before->cancelled_total,
+							   "cancellation", before->order_id, actor, reason);
+}
+
+/* SQL: cancel_line(merchant, order_id, line_no, quantity, request_key, actor, reason) */
+Datum
+oms_cancel_line(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	int32		line_no = oms_arg_int32(fcinfo, 2, "line_no");
+	char	   *key = oms_arg_text_or_null(fcinfo, 4, "request_key", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 5);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 6, "reason", OMS_TEXT_LENGTH);
+	OmsOrderHead head;
+	Cancellable line;
+	int64		units;
+
+	oms_begin();
+	oms_command(actor, reason, key);
+	if (!oms_request_seen(merchant, key, "cancel_line", key ? oms_hash_arguments(fcinfo, 4) : 0, &units))
+	{
+		int32		from_backorder;
+		int32		from_promise;
+		Datum		values[6];
+		OmsEvent	event = {0};
+		OmsJson		json;
+
+		oms_order_lock(merchant, order_id, &head);
+		oms_order_require_no_hold(&head, "cancel");
+		read_line(&head, line_no, &line);
+		units = PG_ARGISNULL(3) ? line.units : PG_GETARG_INT32(3);
+		if (units < 0 || (units == 0 && !PG_ARGISNULL(3)))
+			ereport(ERROR,
+					(errcode(OMS_ARGUMENT),
+					 errmsg("argument \"quantity\" is out of range"),
+					 errdetail("%d was given; 1 or more are cancelled.", (int32) units)));
+		if (units > line.units)
+			ereport(ERROR,
+					(errcode(OMS_LIMIT),
+					 errmsg("line %d of order " INT64_FORMAT " has no " INT64_FORMAT " units to cancel",
+							line_no, order_id, units),
+					 errdetail("%d ordered, %d cancelled before, %d neither cancelled nor picked.",
+							   line.ordered, line.cancelled, line.units),
+					 errhint("What was picked is put back by cancel_fulfilment(); what was shipped comes back by request_return().")));
+		/* Units without stock go first; then promised ones; units that were never asked for stock need neither. */
+		from_backorder = Min(line.backordered, (int32) units);
+		from_promise = Min(line.allocated, (int32) units - from_backorder);
+		if (units > 0)
+		{
+			values[0] = Int32GetDatum(merchant);
+			values[1] = Int64GetDatum(order_id);
+			values[2] = Int32GetDatum(line_no);
+			values[3] = Int32GetDatum((int32) units);
+			values[4] = Int32GetDatum(from_backorder);
+			values[5] = Int32GetDatum(from_promise);
+			oms_release_promises(merchant, order_id, line_no, from_promise);
+			oms_run_guarded(&statements[ST_CANCEL_LINE], values, NULL);
+
+			oms_json_begin(&json);
+			oms_json_add_int(&json, "line", line_no);
+			oms_json_add_int(&json, "quantity", units);
+			event.merchant = merchant;
+			event.subject_type = "order";
+			event.subject_id = event.order_id = order_id;
+			event.type = "order.line_cancelled";
+			event.data = oms_json_end(&json);
+			oms_event_write(&event);
+			settle(&head, actor, reason);
+		}
+		oms_request_done(merchant, key, units);
+	}
+	oms_end();
+	PG_RETURN_INT32((int32) units);
+}
+
+/* SQL: cancel_order(merchant, order_id, request_key, actor, reason) */
+Datum
+oms_cancel_order(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 3);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
+	OmsOrderHead head;
+	int64		result;
+
+	oms_begin();
+	oms_command(actor, reason, key);
+	if (!oms_request_seen(merchant, key, "cancel_order", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
+	{
+		oms_order_lock(merchant, order_id, &head);
+		if (strcmp(head.lifecycle, "cancelled") != 0)
+		{
+			Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+
+			oms_order_require_no_hold(&head, "cancel");
+			if (strcmp(head.fulfilment_state, "unfulfilled") != 0)
+				ereport(ERROR,
+						(errcode(OMS_STATE),
+						 errmsg("order " INT64_FORMAT " has shipped units", order_id),
+						 errdetail("Its fulfilment is \"%s\".", head.fulfilment_state),
+						 errhint("Cancel what is open with cancel_line(); take back what was shipped with request_return().")));
+			oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
+			oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL);
+			settle(&head, actor, reason);
+		}
+		oms_request_done(merchant, key, order_id);
+	}
+	oms_end();
+	PG_RETURN_INT64(order_id);
+}

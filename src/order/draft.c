@@ -1,0 +1,457 @@
+/*-------------------------------------------------------------------------
+ * draft.c
+ *	  Turns what was given into an order: resolves customer, items, prices and
+ *	  taxes, computes the amounts, and asks the gate for the stock.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "core/json.h"
+#include "core/money.h"
+#include "inventory/inventory.h"
+#include "order/draft.h"
+
+enum
+{
+	ST_CUSTOMER,
+	ST_ONLY_CHANNEL
+};
+
+static OmsStatement statements[] = {
+	[ST_CUSTOMER] = {
+		"SELECT company_id, ship_to, bill_to, tax_exempt_certificate IS NOT NULL FROM oms.customer "
+		"WHERE merchant_id = $1 AND customer_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_ONLY_CHANNEL] = {
+		"SELECT min(channel_id), count(*) FROM oms.channel WHERE merchant_id = $1 AND active", 1, {INT4OID}
+	},
+};
+
+static OmsDraft *
+new_draft(const OmsChannel *channel, const char *actor)
+{
+	OmsDraft   *draft;
+
+	if (!channel->active)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("channel \"%s\" is not active", channel->code),
+				 errhint("Set its active to true, or use another channel.")));
+	draft = palloc0(sizeof(OmsDraft));
+	draft->merchant = channel->merchant;
+	draft->channel = channel->channel;
+	memcpy(draft->currency, channel->currency, sizeof(draft->currency));
+	draft->exponent = channel->exponent;
+	draft->rounding = channel->rounding;
+	draft->allocation = channel->allocation;
+	draft->confirm = channel->confirm;
+	draft->tax_included = channel->tax_included;
+	draft->nlocations = channel->nlocations;
+	draft->locations = palloc((channel->nlocations + 1) * sizeof(int32));
+	memcpy(draft->locations, channel->locations, channel->nlocations * sizeof(int32));
+	draft->placed_at = oms_now();
+	draft->actor = actor;
+	return draft;
+}
+
+/* An empty draft for a channel; 0 is the merchant's only one. */
+OmsDraft *
+oms_draft_new(int32 merchant, int32 channel, const char *actor)
+{
+	const OmsChannel *found;
+
+	if (channel == 0)
+	{
+		Datum		values[1] = {Int32GetDatum(merchant)};
+
+		oms_begin();
+		oms_run(&statements[ST_ONLY_CHANNEL], values, NULL);
+		if (oms_get_int64(0, 2) != 1)
+			ereport(ERROR,
+					(errcode(OMS_MALFORMED),
+					 errmsg("the document is malformed at $.channel"),
+					 errdetail("Merchant %d has " INT64_FORMAT " active channels; the document does not say which.",
+							   merchant, oms_get_int64(0, 2)),
+					 errhint("Give the channel's code or id.")));
+		channel = oms_get_int32(0, 1);
+		oms_end();
+	}
+	found = oms_channel(merchant, channel);
+	if (found == NULL)
+		oms_error_unknown("channel", merchant, channel);
+	return new_draft(found, actor);
+}
+
+OmsDraft *
+oms_draft_for_code(int32 merchant, const char *code, const char *actor)
+{
+	const OmsChannel *found = oms_channel_by_code(merchant, code);
+
+	if (found == NULL)
+		oms_error_unknown_code("channel", merchant, code);
+	return new_draft(found, actor);
+}
+
+/* A jsonb column copied, or 0 when null. */
+static Datum
+keep_jsonb(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = oms_get(row, column, &isnull);
+
+	return isnull ? (Datum) 0 : oms_copy_out(value, false, -1);
+}
+
+static void
+resolve_customer(OmsDraft *draft)
+{
+	Datum		values[2];
+
+	if (draft->customer_id == 0)
+		return;
+	values[0] = Int32GetDatum(draft->merchant);
+	values[1] = Int64GetDatum(draft->customer_id);
+	oms_begin();
+	if (oms_run(&statements[ST_CUSTOMER], values, NULL) == 0)
+		oms_error_unknown("customer", draft->merchant, draft->customer_id);
+	draft->company_id = oms_get_int64(0, 1);
+	if (draft->ship_to == (Datum) 0)
+	{
+		draft->ship_to = keep_jsonb(0, 2);
+		if (draft->bill_to == (Datum) 0)
+			draft->bill_to = keep_jsonb(0, 3);
+	}
+	draft->tax_exempt = oms_get_bool(0, 4);
+	oms_end();
+}
+
+/* Fills a line from the catalogue; a SKU that nobody knows stays unmapped. */
+static void
+resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const char *region)
+{
+	const OmsItem *item = line->item != 0 ? oms_catalogue_item(draft->merchant, line->item) :
+		oms_catalogue_sku(draft->merchant, draft->channel, line->sku);
+	const OmsPrice *price;
+
+	if (item == NULL)
+	{
+		if (line->item != 0)
+			oms_error_unknown("item", draft->merchant, line->item);
+		if (line->title == NULL)
+			line->title = line->sku;
+		draft->unmapped = true;
+		draft->unpriced = draft->unpriced || !line->has_price;
+		return;
+	}
+	if (!item->active)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("item \"%s\" is not active", item->sku),
+				 errhint("Set its active to true, or leave it out.")));
+	line->item = item->item;
+	line->kind = item->kind;
+	if (line->sku == NULL)
+		line->sku = pstrdup(item->sku);
+	if (line->title == NULL)
+		line->title = pstrdup(item->title);
+	if (item->kind == OMS_KIT)
+	{
+		if (item->ncomponents == 0)
+			ereport(ERROR,
+					(errcode(OMS_CONFIGURATION),
+					 errmsg("kit \"%s\" has no parts", item->sku),
+					 errhint("Insert its parts into oms.kit_component.")));
+		line->ncomponents = item->ncomponents;
+		line->components = palloc(item->ncomponents * sizeof(OmsComponent));
+		memcpy(line->components, item->components, item->ncomponents * sizeof(OmsComponent));
+	}
+	if (!line->has_price)
+	{
+		price = oms_catalogue_price(item, draft->currency, draft->channel, line->quantity, draft->placed_at);
+		if (price == NULL)
+			ereport(ERROR,
+					(errcode(OMS_CONFIGURATION),
+					 errmsg("item \"%s\" has no price", item->sku),
+					 errdetail("No row of oms.price is in force for %s, channel %d, quantity %d.",
+							   draft->currency, draft->channel, line->quantity),
+					 errhint("Insert a price, or give unit_price in the order.")));
+		line->unit_price = price->amount;
+	}
+	if (!line->has_tax_rate)
+		line->tax_rate = oms_tax_rate(draft->merchant, item->tax_class, country, region);
+}
+
+/* Tax and total of an amount after discount. */
+static void
+tax_amount(const OmsDraft *draft, int64 amount, int64 rate, int64 *tax, int64 *total)
+{
+	if (draft->tax_included)
+	{
+		*tax = oms_money_tax_inside(amount, rate, draft->rounding);
+		*total = amount;
+	}
+	else
+	{
+		*tax = oms_money_share(amount, rate, draft->rounding);
+		*total = oms_money_add(amount, *tax);
+	}
+}
+
+/* Rounds each line once, spreads the order's discount, and sums up. */
+static void
+compute_amounts(OmsDraft *draft)
+{
+	int64	   *weights = palloc((draft->nlines + 1) * sizeof(int64));
+	int64	   *shares = palloc0((draft->nlines + 1) * sizeof(int64));
+	int64		discountable = 0;
+	int			i;
+
+	for (i = 0; i < draft->nlines; i++)
+	{
+		OmsDraftLine *line = &draft->lines[i];
+		OmsPath		lines = {NULL, "lines", 0};
+		OmsPath		path = {&lines, NULL, i};
+
+		line->subtotal = oms_money_amount(line->unit_price, line->quantity, draft->exponent, draft->rounding);
+		if (line->own_discount > line->subtotal)
+			oms_error_document(&path, "discount", "no more than the line's amount");
+		weights[i] = line->subtotal - line->own_discount;
+		discountable = oms_money_add(discountable, weights[i]);
+		draft->subtotal = oms_money_add(draft->subtotal, line->subtotal);
+	}
+	if (draft->order_discount > discountable)
+		oms_error_document(NULL, "discount", "no more than the lines' amount");
+	if (draft->order_discount > 0)
+		(void) oms_prorate(draft->order_discount, weights, draft->nlines, shares);
+	for (i = 0; i < draft->nlines; i++)
+	{
+		OmsDraftLine *line = &draft->lines[i];
+
+		line->discount = line->own_discount + shares[i];
+		if (draft->tax_exempt)
+			line->tax_rate = 0;
+		tax_amount(draft, line->subtotal - line->discount, line->tax_rate, &line->tax, &line->total);
+		draft->discount += line->discount;
+		draft->tax = oms_money_add(draft->tax, line->tax);
+		draft->total = oms_money_add(draft->total, line->total);
+	}
+	for (i = 0; i < draft->ncharges; i++)
+	{
+		OmsDraftCharge *charge = &draft->charges[i];
+		int64	   *sum = strcmp(charge->kind, "shipping") == 0 ? &draft->shipping : &draft->other_charges;
+
+		if (draft->tax_exempt)
+			charge->tax_rate = 0;
+		tax_amount(draft, charge->amount, charge->tax_rate, &charge->tax, &charge->total);
+		*sum = oms_money_add(*sum, charge->amount);
+		draft->tax = oms_money_add(draft->tax, charge->tax);
+		draft->total = oms_money_add(draft->total, charge->total);
+	}
+}
+
+/* Country and region of the delivery, for tax rules. */
+static void
+destination(const OmsDraft *draft, char **country, char **region)
+{
+	JsonbContainer *address;
+
+	*country = *region = NULL;
+	if (draft->ship_to == (Datum) 0)
+		return;
+	address = &DatumGetJsonbP(draft->ship_to)->root;
+	if (!JsonContainerIsObject(address))
+		return;
+	*country = oms_json_text(address, NULL, "country", 400, false);
+	*region = oms_json_text(address, NULL, "region", 400, false);
+}
+
+/* Resolves and prices a draft; raises what the document's author must correct. */
+void
+oms_draft_resolve(OmsDraft *draft)
+{
+	int64	   *items = palloc((draft->nlines + 1) * sizeof(int64));
+	char	  **skus = palloc((draft->nlines + 1) * sizeof(char *));
+	char	   *country;
+	char	   *region;
+	int			nitems = 0;
+	int			nskus = 0;
+	int			i;
+
+	resolve_customer(draft);
+	destination(draft, &country, &region);
+	for (i = 0; i < draft->nlines; i++)
+	{
+		if (draft->lines[i].item != 0)
+			items[nitems++] = draft->lines[i].item;
+		else
+			skus[nskus++] = draft->lines[i].sku;
+	}
+	/* The tax table first: looking a rate up must not run a query between catalogue look-ups. */
+	(void) oms_tax_rate(draft->merchant, "", NULL, NULL);
+	oms_catalogue_load(draft->merchant, draft->channel, items, nitems, skus, nskus);
+	for (i = 0; i < draft->nlines; i++)
+		resolve_line(draft, &draft->lines[i], country, region);
+	for (i = 0; i < draft->ncharges; i++)
+		if (!draft->charges[i].has_tax_rate)
+			draft->charges[i].tax_rate = oms_tax_rate(draft->merchant, draft->charges[i].kind, country, region);
+	compute_amounts(draft);
+}
+
+static void
+add_promise(OmsDraft *draft, int line, const OmsGateKey *key, int64 quantity)
+{
+	OmsPromise *promise;
+
+	if (draft->npromises == draft->maxpromises)
+	{
+		draft->maxpromises = Max(8, draft->maxpromises * 2);
+		draft->promises = draft->promises == NULL ? palloc(draft->maxpromises * sizeof(OmsPromise)) :
+			repalloc(draft->promises, draft->maxpromises * sizeof(OmsPromise));
+	}
+	promise = &draft->promises[draft->npromises++];
+	promise->line = line;
+	promise->key = *key;
+	promise->quantity = quantity;
+}
+
+/* Tries to promise units of a line at one location, all parts of a kit or none. */
+static bool
+promise_units(OmsDraft *draft, int index, int32 location, int64 units)
+{
+	OmsDraftLine *line = &draft->lines[index];
+	OmsComponent single = {line->item, 1};
+	const OmsComponent *parts = line->kind == OMS_KIT ? line->components : &single;
+	int			nparts = line->kind == OMS_KIT ? line->ncomponents : 1;
+	int			before = draft->npromises;
+	int			i;
+
+	for (i = 0; i < nparts; i++)
+	{
+		OmsGateKey	key = {draft->merchant, location, parts[i].item};
+
+		if (!oms_gate_take(&key, units * parts[i].per_unit, NULL))
+		{
+			while (draft->npromises > before)
+			{
+				OmsPromise *promise = &draft->promises[--draft->npromises];
+
+				oms_gate_give(&promise->key, promise->quantity);
+			}
+			return false;
+		}
+		add_promise(draft, index, &key, units * parts[i].per_unit);
+	}
+	return true;
+}
+
+/* How many units of a line a location could promise. */
+static int64
+units_at(const OmsDraft *draft, const OmsDraftLine *line, int32 location)
+{
+	OmsGateKey	key = {draft->merchant, location, line->item};
+	int64		units = PG_INT64_MAX;
+	int			i;
+
+	if (line->kind != OMS_KIT)
+		return Max(oms_gate_available(&key), 0);
+	for (i = 0; i < line->ncomponents; i++)
+	{
+		key.item = line->components[i].item;
+		units = Min(units, Max(oms_gate_available(&key), 0) / line->components[i].per_unit);
+	}
+	return units;
+}
+
+/*
+ * Promises as much of a line as there is: whole at the first location that has
+ * it, else split over the locations in their order.
+ */
+static void
+admit_line(OmsDraft *draft, int index)
+{
+	OmsDraftLine *line = &draft->lines[index];
+	int			i;
+
+	for (i = 0; i < draft->nlocations; i++)
+		if (promise_units(draft, index, draft->locations[i], line->quantity))
+		{
+			line->allocated = line->quantity;
+			return;
+		}
+	for (i = 0; i < draft->nlocations && line->allocated < line->quantity; i++)
+	{
+		int64		units = Min(units_at(draft, line, draft->locations[i]), line->quantity - line->allocated);
+
+		if (units > 0 && promise_units(draft, index, draft->locations[i], units))
+			line->allocated += (int32) units;
+	}
+}
+
+/* Refuses the order for want of a line's stock: what all its lines want together, and what there was. */
+static void
+refuse(OmsDraft *draft, int index)
+{
+	const OmsDraftLine *line = &draft->lines[index];
+	int64		wanted = 0;
+	int64		available = 0;
+	int			i;
+
+	for (i = 0; i < draft->nlines; i++)
+	{
+		if (draft->lines[i].item != line->item)
+			continue;
+		wanted += draft->lines[i].quantity;
+		if (i <= index)
+			available += draft->lines[i].allocated;
+	}
+	oms_draft_give_back(draft);
+	ereport(ERROR,
+			(errcode(OMS_SHORTAGE),
+			 errmsg("not enough stock of item \"%s\"", line->sku),
+			 errdetail(INT64_FORMAT " wanted, " INT64_FORMAT " available.", wanted, available),
+			 errhint("Order less, wait for a receipt, or allow backorders (setting \"allocation\").")));
+}
+
+/*
+ * Asks the gate for the stock of every line, by the draft's policy.  Raises
+ * OM001 when the policy is strict and something is short.
+ */
+void
+oms_draft_admit(OmsDraft *draft)
+{
+	int			i;
+
+	if (draft->allocation == OMS_ALLOCATE_NONE)
+		return;
+	for (i = 0; i < draft->nlines; i++)
+	{
+		OmsDraftLine *line = &draft->lines[i];
+
+		if (line->item == 0 || line->kind == OMS_SERVICE)
+			continue;
+		if (draft->nlocations == 0)
+			ereport(ERROR,
+					(errcode(OMS_CONFIGURATION),
+					 errmsg("channel %d has no location to promise from", draft->channel),
+					 errhint("Insert one into oms.channel_location.")));
+		admit_line(draft, i);
+		if (line->allocated == line->quantity)
+			continue;
+		if (draft->allocation == OMS_ALLOCATE_STRICT)
+			refuse(draft, i);
+		line->backordered = line->quantity - line->allocated;
+	}
+}
+
+/* Gives back what the gate gave, for a draft that is not written. */
+void
+oms_draft_give_back(OmsDraft *draft)
+{
+	while (draft->npromises > 0)
+	{
+		OmsPromise *promise = &draft->promises[--draft->npromises];
+
+		oms_gate_give(&promise->key, promise->quantity);
+	}
+}

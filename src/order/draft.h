@@ -1,0 +1,124 @@
+/*-------------------------------------------------------------------------
+ * draft.h
+ *	  An order on its way: read from a document or arrays, resolved and
+ *	  priced, admitted by the gate, then written.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_DRAFT_H
+#define OMS_DRAFT_H
+
+#include "config/catalogue.h"
+#include "core/config.h"
+#include "inventory/gate.h"
+
+/* Limits of one order: far from overflow, wide enough for a wholesale order. */
+#define OMS_MAX_LINES		10000
+#define OMS_MAX_QUANTITY	100000000
+
+/* A promise the gate gave to a line. */
+typedef struct OmsPromise
+{
+	int			line;			/* index */
+	OmsGateKey	key;
+	int64		quantity;
+} OmsPromise;
+
+typedef struct OmsDraftLine
+{
+	/* given */
+	int64		item;			/* 0: by SKU; after resolving 0: unmapped */
+	char	   *sku;
+	char	   *title;
+	char	   *instructions;
+	int32		quantity;
+	bool		has_price;
+	bool		has_tax_rate;
+	int64		unit_price;		/* scaled by 10^OMS_PRICE_SCALE */
+	int64		tax_rate;		/* scaled by 10^OMS_PRICE_SCALE */
+	int64		own_discount;	/* minor units */
+	/* computed, in minor units */
+	OmsItemKind kind;
+	int			ncomponents;
+	OmsComponent *components;
+	int64		subtotal;
+	int64		discount;
+	int64		tax;
+	int64		total;
+	int32		allocated;
+	int32		backordered;
+} OmsDraftLine;
+
+typedef struct OmsDraftCharge
+{
+	const char *kind;
+	char	   *description;
+	bool		has_tax_rate;
+	int64		amount;
+	int64		tax_rate;
+	int64		tax;
+	int64		total;
+} OmsDraftCharge;
+
+typedef struct OmsDraft
+{
+	int32		merchant;
+	int64		order_id;
+	/* of the channel, copied: the compiled one may go at any query */
+	int32		channel;
+	char		currency[4];
+	int			exponent;
+	OmsRounding rounding;
+	OmsAllocation allocation;
+	bool		confirm;
+	bool		tax_included;
+	int			nlocations;
+	int32	   *locations;
+	/* given */
+	int64		customer_id;	/* 0: guest */
+	int64		company_id;
+	TimestampTz placed_at;
+	char	   *external_ref;
+	char	   *email;
+	char	   *phone;
+	char	   *language;
+	char	   *instructions;
+	char	   *gift_note;
+	char	   *origin;
+	const char *actor;
+	Datum		ship_to;		/* jsonb, 0: none */
+	Datum		bill_to;
+	bool		tax_exempt;
+	int64		order_discount;
+	int			nlines;
+	OmsDraftLine *lines;
+	int			ncharges;
+	OmsDraftCharge *charges;
+	/* computed */
+	bool		unmapped;
+	bool		unpriced;
+	bool		repeated;		/* its external reference is an order already: order_id */
+	int64		subtotal;
+	int64		discount;
+	int64		shipping;
+	int64		other_charges;
+	int64		tax;
+	int64		total;
+	int			npromises;
+	int			maxpromises;
+	OmsPromise *promises;
+} OmsDraft;
+
+/* document.c: reads a document; OM003 with the path. */
+extern OmsDraft *oms_draft_from_document(int32 merchant, Datum document, const char *actor);
+
+/* draft.c */
+extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor);
+extern OmsDraft *oms_draft_for_code(int32 merchant, const char *code, const char *actor);
+extern void oms_draft_resolve(OmsDraft *draft);
+extern void oms_draft_admit(OmsDraft *draft);
+extern void oms_draft_give_back(OmsDraft *draft);
+
+/* write.c: writes resolved and admitted drafts of one merchant, all in a few statements. */
+extern void oms_draft_write(OmsDraft **drafts, int n);
+
+#endif							/* OMS_DRAFT_H */

@@ -1,0 +1,183 @@
+/*-------------------------------------------------------------------------
+ * map.c
+ *	  Unmapped lines: a new item or alias with their SKU maps them, asks for
+ *	  their stock and releases the hold.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "utils/rel.h"
+
+#include "config/catalogue.h"
+#include "core/config.h"
+#include "core/guard.h"
+#include "core/json.h"
+#include "event/event.h"
+#include "inventory/inventory.h"
+#include "order/draft.h"
+#include "order/order.h"
+
+PG_FUNCTION_INFO_V1(oms_map_lines);
+
+enum
+{
+	ST_WAITING,
+	ST_MAP,
+	ST_PART,
+	ST_PROMISE,
+	ST_STILL_UNMAPPED
+};
+
+static OmsStatement statements[] = {
+	[ST_WAITING] = {
+		"SELECT l.order_id, l.line_no, l.ordered - l.cancelled, o.channel_id FROM oms.order_line l "
+		"JOIN oms.sales_order o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id "
+		"WHERE l.merchant_id = $1 AND l.sku = $2 AND l.item_id IS NULL AND l.merchant_id = o.merchant_id "
+		"AND ($3 = 0 OR o.channel_id = $3) AND o.lifecycle <> 'cancelled' ORDER BY 1, 2",
+		3, {INT4OID, TEXTOID, INT4OID}
+	},
+	[ST_MAP] = {
+		"UPDATE oms.order_line SET item_id = $4, allocated = $5, backordered = $6 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
+		6, {INT4OID, INT8OID, INT4OID, INT8OID, INT4OID, INT4OID}
+	},
+	[ST_PART] = {
+		"INSERT INTO oms.order_line_component (merchant_id, order_id, line_no, item_id, per_unit) VALUES ($1, $2, $3, $4, $5)",
+		5, {INT4OID, INT8OID, INT4OID, INT8OID, INT4OID}
+	},
+	[ST_PROMISE] = {
+		"INSERT INTO oms.reservation (merchant_id, order_id, line_no, item_id, location_id, quantity) "
+		"VALUES ($1, $2, $3, $4, $5, $6)",
+		6, {INT4OID, INT8OID, INT4OID, INT8OID, INT4OID, INT8OID}
+	},
+	[ST_STILL_UNMAPPED] = {
+		"SELECT 1 FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 AND item_id IS NULL LIMIT 1",
+		2, {INT4OID, INT8OID}
+	},
+};
+
+typedef struct Waiting
+{
+	int64		order_id;
+	int32		line_no;
+	int32		units;
+	int32		channel;
+} Waiting;
+
+/*
+ * Maps one line: its promise is asked for as placing would, but a shortage
+ * becomes a backorder, for the order has been accepted.
+ */
+static void
+map_line(int32 merchant, int64 item, const Waiting *waiting)
+{
+	OmsDraft   *draft = oms_draft_new(merchant, waiting->channel, NULL);
+	OmsDraftLine line = {0};
+	Datum		values[6];
+	int			i;
+
+	line.item = item;
+	line.quantity = waiting->units;
+	line.has_price = true;
+	draft->lines = &line;
+	draft->nlines = 1;
+	oms_draft_resolve(draft);
+	if (draft->allocation == OMS_ALLOCATE_STRICT)
+		draft->allocation = OMS_ALLOCATE_BACKORDER;
+	oms_draft_admit(draft);
+
+	values[0] = Int32GetDatum(merchant);
+	values[1] = Int64GetDatum(waiting->order_id);
+	values[2] = Int32GetDatum(waiting->line_no);
+	for (i = 0; i < line.ncomponents; i++)
+	{
+		values[3] = Int64GetDatum(line.components[i].item);
+		values[4] = Int32GetDatum(line.components[i].per_unit);
+		oms_run_guarded(&statements[ST_PART], values, NULL);
+	}
+	for (i = 0; i < draft->npromises; i++)
+	{
+		const OmsPromise *promise = &draft->promises[i];
+
+		/* The row's trigger takes it from the transaction's books. */
+		oms_gate_give(&promise->key, promise->quantity);
+		values[3] = Int64GetDatum(promise->key.item);
+		values[4] = Int32GetDatum(promise->key.location);
+		values[5] = Int64GetDatum(promise->quantity);
+		oms_run_guarded(&statements[ST_PROMISE], values, NULL);
+	}
+	values[3] = Int64GetDatum(item);
+	values[4] = Int32GetDatum(line.allocated);
+	values[5] = Int32GetDatum(line.backordered);
+	oms_run_guarded(&statements[ST_MAP], values, NULL);
+}
+
+/* Writes the event of a mapped line and releases the order's hold when it was the last. */
+static void
+announce(int32 merchant, int64 item, const Waiting *waiting)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(waiting->order_id)};
+	OmsEvent	event = {0};
+	OmsOrderHead head;
+	OmsJson		json;
+
+	oms_json_begin(&json);
+	oms_json_add_int(&json, "line", waiting->line_no);
+	oms_json_add_int(&json, "item", item);
+	event.merchant = merchant;
+	event.subject_type = "order";
+	event.subject_id = event.order_id = waiting->order_id;
+	event.type = "order.line_mapped";
+	event.data = oms_json_end(&json);
+	oms_event_write(&event);
+	if (oms_run(&statements[ST_STILL_UNMAPPED], values, NULL) > 0)
+		return;
+	oms_order_lock(merchant, waiting->order_id, &head);
+	if (oms_order_release(&head, "unmapped", oms_calling_role(), "every SKU is known"))
+		oms_order_confirm_if_free(merchant, waiting->order_id, oms_calling_role());
+}
+
+/*
+ * AFTER INSERT row on item (its own SKU, in every channel) and on item_alias
+ * (that SKU, in its channel).
+ */
+Datum
+oms_map_lines(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	HeapTuple	tuple = trigdata->tg_trigtuple;
+	bool		alias = strcmp(RelationGetRelationName(trigdata->tg_relation), "item_alias") == 0;
+	bool		isnull;
+	int32		merchant = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
+	int64		item = DatumGetInt64(SPI_getbinval(tuple, desc, SPI_fnumber(desc, "item_id"), &isnull));
+	Waiting    *waiting;
+	Datum		values[3];
+	uint64		rows;
+	uint64		i;
+
+	oms_begin_trigger(trigdata);
+	values[0] = Int32GetDatum(merchant);
+	values[1] = SPI_getbinval(tuple, desc, SPI_fnumber(desc, "sku"), &isnull);
+	values[2] = alias ? SPI_getbinval(tuple, desc, SPI_fnumber(desc, "channel_id"), &isnull) : Int32GetDatum(0);
+	rows = oms_run(&statements[ST_WAITING], values, NULL);
+	waiting = palloc((rows + 1) * sizeof(Waiting));
+	for (i = 0; i < rows; i++)
+	{
+		waiting[i].order_id = oms_get_int64(i, 1);
+		waiting[i].line_no = oms_get_int32(i, 2);
+		waiting[i].units = oms_get_int32(i, 3);
+		waiting[i].channel = oms_get_int32(i, 4);
+	}
+	for (i = 0; i < rows; i++)
+	{
+		OmsOrderHead head;
+
+		oms_order_lock(merchant, waiting[i].order_id, &head);
+		if (waiting[i].units > 0)
+			map_line(merchant, item, &waiting[i]);
+		announce(merchant, item, &waiting[i]);
+	}
+	oms_end();
+	return PointerGetDatum(NULL);
+}

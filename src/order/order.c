@@ -1,0 +1,346 @@
+/*-------------------------------------------------------------------------
+ * order.c
+ *	  Locking, reading and refreshing an order, and its holds.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "commands/sequence.h"
+#include "utils/array.h"
+
+#include "core/cache.h"
+#include "core/config.h"
+#include "core/guard.h"
+#include "core/json.h"
+#include "core/money.h"
+#include "core/request.h"
+#include "event/event.h"
+#include "order/order.h"
+
+PG_FUNCTION_INFO_V1(oms_hold);
+PG_FUNCTION_INFO_V1(oms_release_hold);
+PG_FUNCTION_INFO_V1(oms_transition);
+
+enum
+{
+	ST_LOCK,
+	ST_BLOCKING_HOLD,
+	ST_OPEN_HOLD,
+	ST_HOLD,
+	ST_RELEASE,
+	ST_AXES,
+	ST_PAYMENT_STATE,
+	ST_MOVE
+};
+
+static OmsStatement statements[] = {
+	[ST_LOCK] = {
+		"SELECT channel_id, customer_id, currency, tax_included, on_hold, lifecycle, payment_state, "
+		"fulfilment_state, return_state, total, shipping, cancelled_total "
+		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 FOR NO KEY UPDATE",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_BLOCKING_HOLD] = {
+		"SELECT kind, coalesce(reason, 'no reason given'), placed_by FROM oms.order_hold "
+		"WHERE merchant_id = $1 AND order_id = $2 AND released_at IS NULL AND blocks @> ARRAY[$3] "
+		"ORDER BY hold_id LIMIT 1",
+		3, {INT4OID, INT8OID, TEXTOID}
+	},
+	[ST_OPEN_HOLD] = {
+		"SELECT hold_id FROM oms.order_hold WHERE merchant_id = $1 AND order_id = $2 AND kind = $3 AND released_at IS NULL",
+		3, {INT4OID, INT8OID, TEXTOID}
+	},
+	[ST_HOLD] = {
+		"INSERT INTO oms.order_hold (merchant_id, order_id, kind, reason, blocks, placed_at, placed_by) "
+		"VALUES ($1, $2, $3, $4, coalesce($5, '{confirm,pick,ship,capture}'), $6, $7) RETURNING hold_id",
+		7, {INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}
+	},
+	[ST_RELEASE] = {
+		"UPDATE oms.order_hold SET released_at = $4, released_by = $5 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND kind = $3 AND released_at IS NULL RETURNING hold_id",
+		5, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+	},
+	[ST_AXES] = {
+		"UPDATE oms.sales_order o SET lifecycle = a.lifecycle, fulfilment_state = a.fulfilment_state, "
+		"return_state = a.return_state, cancelled_total = a.cancelled_total, on_hold = a.on_hold "
+		"FROM oms.order_axes a WHERE o.merchant_id = $1 AND o.order_id = $2 "
+		"AND a.merchant_id = $1 AND a.order_id = $2 "
+		"AND (o.lifecycle, o.fulfilment_state, o.return_state, o.cancelled_total, o.on_hold) IS DISTINCT FROM "
+		"(a.lifecycle, a.fulfilment_state, a.return_state, a.cancelled_total, a.on_hold)",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_PAYMENT_STATE] = {
+		"UPDATE oms.sales_order o SET payment_state = p.state FROM oms.payment_order p "
+		"WHERE o.merchant_id = $1 AND o.order_id = $2 AND p.merchant_id = $1 AND p.order_id = $2 "
+		"AND o.payment_state <> p.state",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_MOVE] = {
+		"UPDATE oms.sales_order SET lifecycle = $3 WHERE merchant_id = $1 AND order_id = $2",
+		3, {INT4OID, INT8OID, TEXTOID}
+	},
+};
+
+void
+oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+	bool		isnull;
+
+	if (oms_run(&statements[ST_LOCK], values, NULL) == 0)
+		oms_error_unknown("order", merchant, order_id);
+	memset(head, 0, sizeof(*head));
+	head->merchant = merchant;
+	head->order_id = order_id;
+	head->channel = oms_get_int32(0, 1);
+	head->customer_id = oms_get_int64(0, 2);
+	strlcpy(head->currency, oms_get_text(0, 3), sizeof(head->currency));
+	head->tax_included = oms_get_bool(0, 4);
+	head->on_hold = oms_get_bool(0, 5);
+	strlcpy(head->lifecycle, oms_get_text(0, 6), sizeof(head->lifecycle));
+	strlcpy(head->payment_state, oms_get_text(0, 7), sizeof(head->payment_state));
+	strlcpy(head->fulfilment_state, oms_get_text(0, 8), sizeof(head->fulfilment_state));
+	strlcpy(head->return_state, oms_get_text(0, 9), sizeof(head->return_state));
+	/* Amounts before the exponent's look-up, which may run a query of its own. */
+	{
+		Datum		total = oms_get(0, 10, &isnull);
+		Datum		shipping = oms_get(0, 11, &isnull);
+		Datum		cancelled = oms_get(0, 12, &isnull);
+
+		head->exponent = oms_currency_exponent(head->currency);
+		head->total = oms_numeric_to_scaled(total, head->exponent, "total");
+		head->shipping = oms_numeric_to_scaled(shipping, head->exponent, "shipping");
+		head->cancelled_total = oms_numeric_to_scaled(cancelled, head->exponent, "cancelled_total");
+	}
+}
+
+static uint64
+blocking_hold(const OmsOrderHead *head, const char *step)
+{
+	Datum		values[3];
+
+	if (!head->on_hold)
+		return 0;
+	values[0] = Int32GetDatum(head->merchant);
+	values[1] = Int64GetDatum(head->order_id);
+	values[2] = CStringGetTextDatum(step);
+	return oms_run(&statements[ST_BLOCKING_HOLD], values, NULL);
+}
+
+bool
+oms_order_is_held(const OmsOrderHead *head, const char *step)
+{
+	return blocking_hold(head, step) > 0;
+}
+
+void
+oms_order_require_no_hold(const OmsOrderHead *head, const char *step)
+{
+	if (blocking_hold(head, step) > 0)
+		ereport(ERROR,
+				(errcode(OMS_ON_HOLD),
+				 errmsg("order " INT64_FORMAT " has a hold of kind \"%s\" that blocks step \"%s\"",
+						head->order_id, oms_get_text(0, 1), step),
+				 errdetail("Placed by %s: %s.", oms_get_text(0, 3), oms_get_text(0, 2)),
+				 errhint("Release it with release_hold() once its reason is gone.")));
+}
+
+void
+oms_order_require_live(const OmsOrderHead *head, const char *doing)
+{
+	if (strcmp(head->lifecycle, "confirmed") != 0 && strcmp(head->lifecycle, "completed") != 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("order " INT64_FORMAT " is %s", head->order_id, head->lifecycle),
+				 errdetail("%s needs a confirmed order.", doing),
+				 errhint(strcmp(head->lifecycle, "placed") == 0 ? "Confirm it with transition()." :
+						 "A cancelled order stays cancelled; place a new one.")));
+}
+
+void
+oms_order_refresh(int32 merchant, int64 order_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+
+	oms_run_guarded(&statements[ST_AXES], values, NULL);
+	oms_run_guarded(&statements[ST_PAYMENT_STATE], values, NULL);
+}
+
+int64
+oms_next_order_id(void)
+{
+	static OmsCache cache = {
+		.name = "order numbers",
+		.tables = {"order_id_seq"},
+	};
+
+	(void) oms_cache_fresh(&cache);
+	return nextval_internal(cache.relids[0], false);
+}
+
+static int64
+place_hold(const OmsOrderHead *head, const char *kind, const char *reason, Datum blocks, const char *actor)
+{
+	Datum		values[7];
+	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
+	OmsEvent	event = {0};
+	OmsJson		json;
+	int64		hold_id;
+
+	values[0] = Int32GetDatum(head->merchant);
+	values[1] = Int64GetDatum(head->order_id);
+	values[2] = CStringGetTextDatum(kind);
+	if (oms_run(&statements[ST_OPEN_HOLD], values, NULL) > 0)
+		return oms_get_int64(0, 1);
+	if (reason != NULL)
+		values[3] = CStringGetTextDatum(reason);
+	else
+		nulls[3] = 'n';
+	values[4] = blocks;
+	if (blocks == (Datum) 0)
+		nulls[4] = 'n';
+	values[5] = TimestampTzGetDatum(oms_now());
+	values[6] = CStringGetTextDatum(actor);
+	oms_run_guarded(&statements[ST_HOLD], values, nulls);
+	hold_id = oms_get_int64(0, 1);
+
+	oms_json_begin(&json);
+	oms_json_add_text(&json, "kind", kind);
+	oms_json_add_int(&json, "hold", hold_id);
+	event.merchant = head->merchant;
+	event.subject_type = "order";
+	event.subject_id = event.order_id = head->order_id;
+	event.type = "order.held";
+	event.actor = actor;
+	event.reason = reason;
+	event.data = oms_json_end(&json);
+	oms_event_write(&event);
+	return hold_id;
+}
+
+int64
+oms_order_hold(const OmsOrderHead *head, const char *kind, const char *reason, const char *actor)
+{
+	return place_hold(head, kind, reason, (Datum) 0, actor);
+}
+
+/* Releases the open hold of a kind; false when there is none. */
+bool
+oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor, const char *reason)
+{
+	Datum		values[5];
+	OmsEvent	event = {0};
+	OmsJson		json;
+
+	values[0] = Int32GetDatum(head->merchant);
+	values[1] = Int64GetDatum(head->order_id);
+	values[2] = CStringGetTextDatum(kind);
+	values[3] = TimestampTzGetDatum(oms_now());
+	values[4] = CStringGetTextDatum(actor);
+	if (oms_run_guarded(&statements[ST_RELEASE], values, NULL) == 0)
+		return false;
+	oms_json_begin(&json);
+	oms_json_add_text(&json, "kind", kind);
+	oms_json_add_int(&json, "hold", oms_get_int64(0, 1));
+	event.merchant = head->merchant;
+	event.subject_type = "order";
+	event.subject_id = event.order_id = head->order_id;
+	event.type = "order.released";
+	event.actor = actor;
+	event.reason = reason;
+	event.data = oms_json_end(&json);
+	oms_event_write(&event);
+	return true;
+}
+
+/* SQL: hold(merchant, order_id, kind, reason, blocks, actor) */
+Datum
+oms_hold(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	char	   *kind = oms_arg_text(fcinfo, 2, "kind", OMS_KEY_LENGTH);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 3, "reason", OMS_TEXT_LENGTH);
+	const char *actor = oms_actor(fcinfo, 5);
+	OmsOrderHead head;
+	int64		hold_id;
+
+	oms_begin();
+	oms_order_lock(merchant, order_id, &head);
+	if (strcmp(head.lifecycle, "cancelled") == 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("order " INT64_FORMAT " is cancelled", order_id),
+				 errhint("There is nothing left to hold.")));
+	hold_id = place_hold(&head, kind, reason, PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4), actor);
+	oms_end();
+	PG_RETURN_INT64(hold_id);
+}
+
+/* Moves the lifecycle; the guard on sales_order has the last word. */
+static void
+move(const OmsOrderHead *head, const char *to, const char *actor, const char *reason, const char *correlation)
+{
+	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), CStringGetTextDatum(to)};
+
+	oms_command(actor, reason, correlation);
+	oms_run(&statements[ST_MOVE], values, NULL);
+}
+
+/* Confirms an order that waited for nothing but its holds. */
+void
+oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor)
+{
+	OmsOrderHead head;
+
+	oms_order_lock(merchant, order_id, &head);
+	if (strcmp(head.lifecycle, "placed") == 0 && !oms_order_is_held(&head, "confirm") &&
+		strcmp(oms_setting(merchant, head.channel, "confirmation"), "auto") == 0)
+		move(&head, "confirmed", actor, "its last hold was released", NULL);
+}
+
+/* SQL: release_hold(merchant, order_id, kind, actor, reason) */
+Datum
+oms_release_hold(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	char	   *kind = oms_arg_text(fcinfo, 2, "kind", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 3);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
+	OmsOrderHead head;
+	bool		released;
+
+	oms_begin();
+	oms_order_lock(merchant, order_id, &head);
+	released = oms_order_release(&head, kind, actor, reason);
+	if (released)
+		oms_order_confirm_if_free(merchant, order_id, actor);
+	oms_end();
+	PG_RETURN_BOOL(released);
+}
+
+/* SQL: transition(merchant, order_id, to_state, request_key, actor, reason) */
+Datum
+oms_transition(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	char	   *to = oms_arg_text(fcinfo, 2, "to_state", OMS_KEY_LENGTH);
+	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 4);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH);
+	OmsOrderHead head;
+	int64		result;
+
+	oms_begin();
+	if (!oms_request_seen(merchant, key, "transition", key ? oms_hash_arguments(fcinfo, 3) : 0, &result))
+	{
+		oms_order_lock(merchant, order_id, &head);
+		if (strcmp(head.lifecycle, to) != 0)
+			move(&head, to, actor, reason, key);
+		oms_request_done(merchant, key, order_id);
+	}
+	oms_end();
+	PG_RETURN_TEXT_P(cstring_to_text(to));
+}

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ * order.h
+ *	  What other domains may ask of an order.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_ORDER_H
+#define OMS_ORDER_H
+
+typedef struct OmsOrderHead
+{
+	int32		merchant;
+	int64		order_id;
+	int32		channel;
+	int64		customer_id;	/* 0: guest */
+	char		currency[4];
+	int			exponent;
+	bool		tax_included;
+	bool		on_hold;
+	char		lifecycle[24];
+	char		payment_state[24];
+	char		fulfilment_state[24];
+	char		return_state[24];
+	int64		total;			/* minor units */
+	int64		shipping;
+	int64		cancelled_total;
+} OmsOrderHead;
+
+/*
+ * Locks the order row (FOR NO KEY UPDATE) and reads it: the first thing every
+ * command on an order does.  Lock order everywhere: customer, order, payment.
+ * Raises OM002 when there is no such order.
+ */
+extern void oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head);
+
+/* Refuses (OM005, naming the hold) when an open hold blocks the step: confirm, pick, ship, capture, refund, cancel, edit. */
+extern void oms_order_require_no_hold(const OmsOrderHead *head, const char *step);
+
+/* The same as a question, for money that follows goods. */
+extern bool oms_order_is_held(const OmsOrderHead *head, const char *step);
+
+/* Refuses (OM008) unless the order is confirmed (or completed); doing is a gerund: "picking". */
+extern void oms_order_require_live(const OmsOrderHead *head, const char *doing);
+
+/* Places a hold with the default steps; an open one of the kind is returned instead. */
+extern int64 oms_order_hold(const OmsOrderHead *head, const char *kind, const char *reason, const char *actor);
+
+/* Releases the open hold of a kind; false when there is none. */
+extern bool oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor, const char *reason);
+
+/* Confirms a placed order that nothing holds, where its channel confirms by itself. */
+extern void oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor);
+
+/*
+ * Recomputes the derived columns of the order from lines, charges, holds and
+ * payments, and writes what differs.  Changes of lines and holds come here by
+ * trigger; payments call it.
+ */
+extern void oms_order_refresh(int32 merchant, int64 order_id);
+
+/*
+ * Releases the promises of so many units of a line, latest first; a kit's
+ * parts each in their own quantity.  The caller moves the line's counter.
+ */
+extern void oms_release_promises(int32 merchant, int64 order_id, int32 line_no, int32 units);
+
+/* The next id of oms.order_id_seq. */
+extern int64 oms_next_order_id(void);
+
+#endif							/* OMS_ORDER_H */

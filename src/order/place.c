@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ * place.c
+ *	  place_order() and what belongs to it: one order a call.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "utils/array.h"
+
+#include "core/json.h"
+#include "core/request.h"
+#include "order/draft.h"
+#include "order/order.h"
+#include "order/place.h"
+
+PG_FUNCTION_INFO_V1(oms_place_order_document);
+PG_FUNCTION_INFO_V1(oms_place_order_arrays);
+
+enum
+{
+	ST_BY_REFERENCE
+};
+
+static OmsStatement statements[] = {
+	[ST_BY_REFERENCE] = {
+		"SELECT order_id FROM oms.sales_order WHERE merchant_id = $1 AND channel_id = $2 AND external_ref = $3",
+		3, {INT4OID, INT4OID, TEXTOID}
+	},
+};
+
+/* The order that the draft's external reference is already; 0 when none. */
+int64
+oms_draft_existing(const OmsDraft *draft)
+{
+	Datum		values[3];
+
+	if (draft->external_ref == NULL)
+		return 0;
+	values[0] = Int32GetDatum(draft->merchant);
+	values[1] = Int32GetDatum(draft->channel);
+	values[2] = CStringGetTextDatum(draft->external_ref);
+	return oms_run(&statements[ST_BY_REFERENCE], values, NULL) > 0 ? oms_get_int64(0, 1) : 0;
+}
+
+/*
+ * Places one draft; returns the order's id, which is the first one's when the
+ * request key or the external reference was there before.  Two sessions at
+ * once with the same reference: the second waits for the first to commit.
+ */
+static int64
+place(OmsDraft *draft, const char *key, uint64 hash)
+{
+	int64		order_id;
+
+	oms_command(draft->actor, NULL, key);
+	if (key != NULL)
+	{
+		/* The id is drawn first, so that the key's row need not be written twice. */
+		draft->order_id = oms_next_order_id();
+		order_id = draft->order_id;
+		if (oms_request_claim(draft->merchant, key, "place_order", hash, &order_id))
+			return order_id;
+	}
+	order_id = oms_draft_existing(draft);
+	if (order_id == 0)
+	{
+		oms_draft_resolve(draft);
+		oms_draft_admit(draft);
+		oms_draft_write(&draft, 1);
+		if (!draft->repeated)
+			return draft->order_id;
+		order_id = oms_draft_existing(draft);
+	}
+	if (key != NULL)
+		oms_request_done(draft->merchant, key, order_id);
+	return order_id;
+}
+
+/* SQL: place_order(merchant, document, request_key, actor) */
+Datum
+oms_place_order_document(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 3);
+	int64		order_id;
+
+	oms_arg_require(fcinfo, 1, "document");
+	oms_begin();
+	order_id = place(oms_draft_from_document(merchant, PG_GETARG_DATUM(1), actor), key,
+					 key != NULL ? oms_hash_arguments(fcinfo, 2) : 0);
+	oms_end();
+	PG_RETURN_INT64(order_id);
+}
+
+/* The arrays side by side into lines; OM011 when they do not fit. */
+static void
+read_arrays(OmsDraft *draft, ArrayType *items, ArrayType *quantities)
+{
+	int			n = ArrayGetNItems(ARR_NDIM(items), ARR_DIMS(items));
+	int64	   *item = (int64 *) ARR_DATA_PTR(items);
+	int32	   *quantity = (int32 *) ARR_DATA_PTR(quantities);
+	int			i;
+
+	if (ARR_NDIM(items) != 1 || ARR_NDIM(quantities) != 1 || ARR_HASNULL(items) || ARR_HASNULL(quantities) ||
+		n != ArrayGetNItems(1, ARR_DIMS(quantities)) || n > OMS_MAX_LINES)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("arguments \"items\" and \"quantities\" do not fit together"),
+				 errdetail("They are arrays of one dimension, of the same length from 1 to %d, without nulls.", OMS_MAX_LINES)));
+	draft->nlines = n;
+	draft->lines = palloc0(n * sizeof(OmsDraftLine));
+	for (i = 0; i < n; i++)
+	{
+		if (item[i] <= 0 || quantity[i] <= 0 || quantity[i] > OMS_MAX_QUANTITY)
+			ereport(ERROR,
+					(errcode(OMS_ARGUMENT),
+					 errmsg("line %d is out of range", i + 1),
+					 errdetail("Item " INT64_FORMAT ", quantity %d; quantities go from 1 to %d.",
+							   item[i], quantity[i], OMS_MAX_QUANTITY)));
+		draft->lines[i].item = item[i];
+		draft->lines[i].quantity = quantity[i];
+	}
+}
+
+/* SQL: place_order(merchant, channel, customer, items, quantities, request_key, ship_to, external_ref) */
+Datum
+oms_place_order_arrays(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int32		channel = oms_arg_int32(fcinfo, 1, "channel");
+	char	   *key = oms_arg_text_or_null(fcinfo, 5, "request_key", OMS_KEY_LENGTH);
+	OmsDraft   *draft;
+	int64		order_id;
+
+	oms_arg_require(fcinfo, 3, "items");
+	oms_arg_require(fcinfo, 4, "quantities");
+	oms_begin();
+	draft = oms_draft_new(merchant, channel, oms_calling_role());
+	draft->external_ref = oms_arg_text_or_null(fcinfo, 7, "external_ref", OMS_KEY_LENGTH);
+	draft->customer_id = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
+	draft->ship_to = PG_ARGISNULL(6) ? (Datum) 0 : PG_GETARG_DATUM(6);
+	read_arrays(draft, PG_GETARG_ARRAYTYPE_P(3), PG_GETARG_ARRAYTYPE_P(4));
+	order_id = place(draft, key, key != NULL ? oms_hash_arguments(fcinfo, 5) : 0);
+	oms_end();
+	PG_RETURN_INT64(order_id);
+}

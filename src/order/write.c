@@ -1,0 +1,318 @@
+/*-------------------------------------------------------------------------
+ * write.c
+ *	  Writes drafts: one statement a table, however many orders.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "core/guard.h"
+#include "core/json.h"
+#include "core/money.h"
+#include "core/rows.h"
+#include "event/event.h"
+#include "order/draft.h"
+#include "order/order.h"
+
+/* Columns in the order of the scripts in sql/schema. */
+enum
+{
+	ORDER_MERCHANT = 1, ORDER_CHANNEL, ORDER_ID, ORDER_CUSTOMER, ORDER_COMPANY, ORDER_PLACED_AT, ORDER_REVISION,
+	ORDER_TAX_INCLUDED, ORDER_ON_HOLD, ORDER_CURRENCY, ORDER_LIFECYCLE, ORDER_PAYMENT, ORDER_FULFILMENT,
+	ORDER_RETURN, ORDER_SUBTOTAL, ORDER_DISCOUNT, ORDER_SHIPPING, ORDER_CHARGES, ORDER_TAX, ORDER_TOTAL,
+	ORDER_CANCELLED_TOTAL, ORDER_SHIP_TO, ORDER_BILL_TO, ORDER_NUMBER, ORDER_EXTERNAL_REF, ORDER_EMAIL,
+	ORDER_PHONE, ORDER_LANGUAGE, ORDER_INSTRUCTIONS, ORDER_GIFT_NOTE, ORDER_ORIGIN, ORDER_ACTOR
+};
+enum
+{
+	LINE_MERCHANT = 1, LINE_NO, LINE_ORDER, LINE_ITEM, LINE_ORDERED, LINE_CANCELLED, LINE_ALLOCATED,
+	LINE_BACKORDERED, LINE_PICKED, LINE_PACKED, LINE_SHIPPED, LINE_DELIVERED, LINE_RETURN_REQUESTED, LINE_RETURNED,
+	LINE_UNIT_PRICE, LINE_DISCOUNT, LINE_TAX_RATE, LINE_TAX, LINE_TOTAL, LINE_SKU, LINE_TITLE, LINE_INSTRUCTIONS
+};
+enum
+{
+	PART_MERCHANT = 1, PART_ORDER, PART_LINE, PART_ITEM, PART_PER_UNIT
+};
+enum
+{
+	CHARGE_MERCHANT = 1, CHARGE_ORDER, CHARGE_NO, CHARGE_KIND, CHARGE_DESCRIPTION, CHARGE_AMOUNT, CHARGE_TAX_RATE,
+	CHARGE_TAX, CHARGE_TOTAL
+};
+enum
+{
+	RES_MERCHANT = 1, RES_LOCATION, RES_ITEM, RES_ID, RES_ORDER, RES_LINE, RES_QUANTITY
+};
+
+enum
+{
+	ST_ORDERS,
+	ST_ORDERS_OR_REPEATED,
+	ST_LINES,
+	ST_PARTS,
+	ST_CHARGES,
+	ST_RESERVATIONS
+};
+
+#define ORDER_COLUMNS \
+	"merchant_id, channel_id, order_id, customer_id, company_id, placed_at, tax_included, on_hold, currency, " \
+	"lifecycle, payment_state, subtotal, discount, shipping, charges, tax, total, ship_to, bill_to, external_ref, " \
+	"email, phone, language, instructions, gift_note, origin, actor"
+
+static OmsStatement statements[] = {
+	[ST_ORDERS] = {
+		"INSERT INTO oms.sales_order (" ORDER_COLUMNS ") SELECT " ORDER_COLUMNS " FROM unnest($1)",
+		1, {0}
+	},
+	/* Answers the orders whose external reference is new. */
+	[ST_ORDERS_OR_REPEATED] = {
+		"INSERT INTO oms.sales_order (" ORDER_COLUMNS ") SELECT " ORDER_COLUMNS " FROM unnest($1) "
+		"ON CONFLICT (merchant_id, channel_id, external_ref) WHERE external_ref IS NOT NULL DO NOTHING "
+		"RETURNING order_id",
+		1, {0}
+	},
+	[ST_LINES] = {
+		"INSERT INTO oms.order_line (merchant_id, line_no, order_id, item_id, ordered, allocated, backordered, "
+		"unit_price, discount, tax_rate, tax, total, sku, title, instructions) "
+		"SELECT merchant_id, line_no, order_id, item_id, ordered, allocated, backordered, "
+		"unit_price, discount, tax_rate, tax, total, sku, title, instructions FROM unnest($1)",
+		1, {0}
+	},
+	[ST_PARTS] = {
+		"INSERT INTO oms.order_line_component (merchant_id, order_id, line_no, item_id, per_unit) "
+		"SELECT merchant_id, order_id, line_no, item_id, per_unit FROM unnest($1)",
+		1, {0}
+	},
+	[ST_CHARGES] = {
+		"INSERT INTO oms.order_charge (merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total) "
+		"SELECT merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total FROM unnest($1)",
+		1, {0}
+	},
+	[ST_RESERVATIONS] = {
+		"INSERT INTO oms.reservation (merchant_id, location_id, item_id, order_id, line_no, quantity) "
+		"SELECT merchant_id, location_id, item_id, order_id, line_no, quantity FROM unnest($1)",
+		1, {0}
+	},
+};
+
+/* Whether the draft starts its life confirmed. */
+static bool
+starts_confirmed(const OmsDraft *draft)
+{
+	return draft->confirm && !draft->unmapped;
+}
+
+static void
+add_order(OmsRows *rows, const OmsDraft *draft)
+{
+	int			exponent = draft->exponent;
+
+	oms_rows_set(rows, ORDER_MERCHANT, Int32GetDatum(draft->merchant));
+	oms_rows_set(rows, ORDER_CHANNEL, Int32GetDatum(draft->channel));
+	oms_rows_set(rows, ORDER_ID, Int64GetDatum(draft->order_id));
+	if (draft->customer_id != 0)
+		oms_rows_set(rows, ORDER_CUSTOMER, Int64GetDatum(draft->customer_id));
+	if (draft->company_id != 0)
+		oms_rows_set(rows, ORDER_COMPANY, Int64GetDatum(draft->company_id));
+	oms_rows_set(rows, ORDER_PLACED_AT, TimestampTzGetDatum(draft->placed_at));
+	oms_rows_set(rows, ORDER_TAX_INCLUDED, BoolGetDatum(draft->tax_included));
+	oms_rows_set(rows, ORDER_ON_HOLD, BoolGetDatum(draft->unmapped));
+	oms_rows_set_text(rows, ORDER_CURRENCY, draft->currency);
+	oms_rows_set_text(rows, ORDER_LIFECYCLE, starts_confirmed(draft) ? "confirmed" : "placed");
+	oms_rows_set_text(rows, ORDER_PAYMENT, draft->total == 0 ? "paid" : "none");
+	oms_rows_set(rows, ORDER_SUBTOTAL, oms_scaled_to_numeric(draft->subtotal, exponent));
+	oms_rows_set(rows, ORDER_DISCOUNT, oms_scaled_to_numeric(draft->discount, exponent));
+	oms_rows_set(rows, ORDER_SHIPPING, oms_scaled_to_numeric(draft->shipping, exponent));
+	oms_rows_set(rows, ORDER_CHARGES, oms_scaled_to_numeric(draft->other_charges, exponent));
+	oms_rows_set(rows, ORDER_TAX, oms_scaled_to_numeric(draft->tax, exponent));
+	oms_rows_set(rows, ORDER_TOTAL, oms_scaled_to_numeric(draft->total, exponent));
+	if (draft->ship_to != (Datum) 0)
+		oms_rows_set(rows, ORDER_SHIP_TO, draft->ship_to);
+	if (draft->bill_to != (Datum) 0)
+		oms_rows_set(rows, ORDER_BILL_TO, draft->bill_to);
+	oms_rows_set_text(rows, ORDER_EXTERNAL_REF, draft->external_ref);
+	oms_rows_set_text(rows, ORDER_EMAIL, draft->email);
+	oms_rows_set_text(rows, ORDER_PHONE, draft->phone);
+	oms_rows_set_text(rows, ORDER_LANGUAGE, draft->language);
+	oms_rows_set_text(rows, ORDER_INSTRUCTIONS, draft->instructions);
+	oms_rows_set_text(rows, ORDER_GIFT_NOTE, draft->gift_note);
+	oms_rows_set_text(rows, ORDER_ORIGIN, draft->origin != NULL ? draft->origin : "api");
+	oms_rows_set_text(rows, ORDER_ACTOR, draft->actor);
+	oms_rows_add(rows);
+}
+
+static void
+add_lines(OmsRows *rows, OmsRows *parts, const OmsDraft *draft)
+{
+	int			i;
+	int			j;
+
+	for (i = 0; i < draft->nlines; i++)
+	{
+		const OmsDraftLine *line = &draft->lines[i];
+
+		oms_rows_set(rows, LINE_MERCHANT, Int32GetDatum(draft->merchant));
+		oms_rows_set(rows, LINE_NO, Int32GetDatum(i + 1));
+		oms_rows_set(rows, LINE_ORDER, Int64GetDatum(draft->order_id));
+		if (line->item != 0)
+			oms_rows_set(rows, LINE_ITEM, Int64GetDatum(line->item));
+		oms_rows_set(rows, LINE_ORDERED, Int32GetDatum(line->quantity));
+		oms_rows_set(rows, LINE_ALLOCATED, Int32GetDatum(line->allocated));
+		oms_rows_set(rows, LINE_BACKORDERED, Int32GetDatum(line->backordered));
+		oms_rows_set(rows, LINE_UNIT_PRICE, oms_price_to_numeric(line->unit_price, draft->exponent));
+		oms_rows_set(rows, LINE_DISCOUNT, oms_scaled_to_numeric(line->discount, draft->exponent));
+		oms_rows_set(rows, LINE_TAX_RATE, oms_price_to_numeric(line->tax_rate, 0));
+		oms_rows_set(rows, LINE_TAX, oms_scaled_to_numeric(line->tax, draft->exponent));
+		oms_rows_set(rows, LINE_TOTAL, oms_scaled_to_numeric(line->total, draft->exponent));
+		oms_rows_set_text(rows, LINE_SKU, line->sku);
+		oms_rows_set_text(rows, LINE_TITLE, line->title);
+		oms_rows_set_text(rows, LINE_INSTRUCTIONS, line->instructions);
+		oms_rows_add(rows);
+		for (j = 0; j < line->ncomponents; j++)
+		{
+			oms_rows_set(parts, PART_MERCHANT, Int32GetDatum(draft->merchant));
+			oms_rows_set(parts, PART_ORDER, Int64GetDatum(draft->order_id));
+			oms_rows_set(parts, PART_LINE, Int32GetDatum(i + 1));
+			oms_rows_set(parts, PART_ITEM, Int64GetDatum(line->components[j].item));
+			oms_rows_set(parts, PART_PER_UNIT, Int32GetDatum(line->components[j].per_unit));
+			oms_rows_add(parts);
+		}
+	}
+}
+
+static void
+add_charges(OmsRows *rows, const OmsDraft *draft)
+{
+	int			i;
+
+	for (i = 0; i < draft->ncharges; i++)
+	{
+		const OmsDraftCharge *charge = &draft->charges[i];
+
+		oms_rows_set(rows, CHARGE_MERCHANT, Int32GetDatum(draft->merchant));
+		oms_rows_set(rows, CHARGE_ORDER, Int64GetDatum(draft->order_id));
+		oms_rows_set(rows, CHARGE_NO, Int32GetDatum(i + 1));
+		oms_rows_set_text(rows, CHARGE_KIND, charge->kind);
+		oms_rows_set_text(rows, CHARGE_DESCRIPTION, charge->description);
+		oms_rows_set(rows, CHARGE_AMOUNT, oms_scaled_to_numeric(charge->amount, draft->exponent));
+		oms_rows_set(rows, CHARGE_TAX_RATE, oms_price_to_numeric(charge->tax_rate, 0));
+		oms_rows_set(rows, CHARGE_TAX, oms_scaled_to_numeric(charge->tax, draft->exponent));
+		oms_rows_set(rows, CHARGE_TOTAL, oms_scaled_to_numeric(charge->total, draft->exponent));
+		oms_rows_add(rows);
+	}
+}
+
+static void
+add_promises(OmsRows *rows, const OmsDraft *draft)
+{
+	int			i;
+
+	for (i = 0; i < draft->npromises; i++)
+	{
+		const OmsPromise *promise = &draft->promises[i];
+
+		oms_rows_set(rows, RES_MERCHANT, Int32GetDatum(promise->key.merchant));
+		oms_rows_set(rows, RES_LOCATION, Int32GetDatum(promise->key.location));
+		oms_rows_set(rows, RES_ITEM, Int64GetDatum(promise->key.item));
+		oms_rows_set(rows, RES_ORDER, Int64GetDatum(draft->order_id));
+		oms_rows_set(rows, RES_LINE, Int32GetDatum(promise->line + 1));
+		oms_rows_set(rows, RES_QUANTITY, Int64GetDatum(promise->quantity));
+		oms_rows_add(rows);
+		/* The row's trigger takes it from the transaction's books. */
+		oms_gate_give(&promise->key, promise->quantity);
+	}
+}
+
+/* Of the drafts just inserted, marks those whose external reference was an order already. */
+static void
+mark_repeated(OmsDraft **drafts, int n, uint64 inserted)
+{
+	uint64		row = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (row < inserted && oms_get_int64(row, 1) == drafts[i]->order_id)
+			row++;
+		else
+			drafts[i]->repeated = true;
+	}
+}
+
+/* The event of a placement, and what it means for the customer. */
+static void
+announce(const OmsDraft *draft)
+{
+	OmsEvent	event = {0};
+	OmsJson		json;
+
+	oms_json_begin(&json);
+	oms_json_add_int(&json, "lines", draft->nlines);
+	oms_json_add_scaled(&json, "total", draft->total, draft->exponent);
+	oms_json_add_text(&json, "currency", draft->currency);
+	oms_json_add_text(&json, "lifecycle", starts_confirmed(draft) ? "confirmed" : "placed");
+	event.merchant = draft->merchant;
+	event.subject_type = "order";
+	event.subject_id = event.order_id = draft->order_id;
+	event.type = "order.placed";
+	event.actor = draft->actor;
+	event.data = oms_json_end(&json);
+	oms_event_write(&event);
+	oms_message_add(draft->merchant, draft->order_id, "confirmation", "placed", event.data);
+	if (draft->unmapped)
+	{
+		OmsOrderHead head = {0};
+
+		head.merchant = draft->merchant;
+		head.order_id = draft->order_id;
+		oms_order_hold(&head, "unmapped", "A line has a SKU that no item has", draft->actor);
+		if (draft->unpriced)
+			oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
+	}
+}
+
+/*
+ * Writes the drafts.  Each has been resolved and admitted; its id is drawn
+ * here unless it has one.  A draft whose external reference is an order
+ * already, committed or by the time another session commits, is marked as
+ * repeated instead and its promises are given back.
+ */
+void
+oms_draft_write(OmsDraft **drafts, int n)
+{
+	OmsRows    *orders = oms_rows_begin("sales_order");
+	OmsRows    *lines = oms_rows_begin("order_line");
+	OmsRows    *parts = oms_rows_begin("order_line_component");
+	OmsRows    *charges = oms_rows_begin("order_charge");
+	OmsRows    *reservations = oms_rows_begin("reservation");
+	bool		references = false;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (drafts[i]->order_id == 0)
+			drafts[i]->order_id = oms_next_order_id();
+		references = references || drafts[i]->external_ref != NULL;
+		add_order(orders, drafts[i]);
+	}
+	if (references)
+		mark_repeated(drafts, n, oms_rows_run(orders, &statements[ST_ORDERS_OR_REPEATED]));
+	else
+		oms_rows_run(orders, &statements[ST_ORDERS]);
+	for (i = 0; i < n; i++)
+	{
+		if (drafts[i]->repeated)
+		{
+			oms_draft_give_back(drafts[i]);
+			continue;
+		}
+		add_lines(lines, parts, drafts[i]);
+		add_charges(charges, drafts[i]);
+		add_promises(reservations, drafts[i]);
+	}
+	oms_rows_run(lines, &statements[ST_LINES]);
+	oms_rows_run(parts, &statements[ST_PARTS]);
+	oms_rows_run(charges, &statements[ST_CHARGES]);
+	oms_rows_run(reservations, &statements[ST_RESERVATIONS]);
+	for (i = 0; i < n; i++)
+		if (!drafts[i]->repeated)
+			announce(drafts[i]);
+}
