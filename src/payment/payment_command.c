@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ * payment_command.c
+ *	  Commands that ask a gateway for something: authorize, capture, void,
+ *	  refund.  Each writes an intent; the limits are checked by the trigger on
+ *	  payment_event, under the locks of order and payment.
+ *-------------------------------------------------------------------------
+ */
+#include "payment/payment_internal.h"
+
+#include "core/guard.h"
+#include "core/request.h"
+#include "payment/refund.h"
+
+PG_FUNCTION_INFO_V1(oms_authorize);
+PG_FUNCTION_INFO_V1(oms_capture);
+PG_FUNCTION_INFO_V1(oms_void);
+PG_FUNCTION_INFO_V1(oms_refund);
+PG_FUNCTION_INFO_V1(oms_request_refund);
+
+enum
+{
+	ST_MANUAL_TAX,
+	ST_REFUND_ORDER
+};
+
+static OmsStatement statements[] = {
+	[ST_MANUAL_TAX] = {
+		"SELECT s.tax, coalesce(sum(f.amount), 0), coalesce(sum(f.tax), 0) FROM oms.sales_order s "
+		"LEFT JOIN oms.refund f ON f.merchant_id = s.merchant_id AND f.order_id = s.order_id "
+		"AND f.cause = 'manual' AND f.state <> 'failed' "
+		"WHERE s.merchant_id = $1 AND s.order_id = $2 GROUP BY s.tax",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_REFUND_ORDER] = {
+		"SELECT order_id, state FROM oms.refund WHERE merchant_id = $1 AND refund_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+};
+
+/* Refuses (OM008) to ask for money for a cancelled order. */
+static void
+require_not_cancelled(const OmsOrderHead *head, const char *doing)
+{
+	if (strcmp(head->lifecycle, "cancelled") == 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("order " INT64_FORMAT " is cancelled", head->order_id),
+				 errdetail("It cannot be %s.", doing),
+				 errhint("Place a new order.")));
+}
+
+static void
+error_nothing(const OmsPayment *payment, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(OMS_LIMIT),
+			 errmsg("payment " INT64_FORMAT " has nothing to %s", payment->payment_id, what),
+			 errdetail("Authorized %s, captured %s, voided %s, lapsed %s, refunded %s, charged back %s; pending: capture %s, void %s, refund %s.",
+					   oms_money_text(payment->amounts.authorized, payment->exponent),
+					   oms_money_text(payment->amounts.captured, payment->exponent),
+					   oms_money_text(payment->amounts.voided, payment->exponent),
+					   oms_money_text(payment->amounts.expired, payment->exponent),
+					   oms_money_text(payment->amounts.refunded, payment->exponent),
+					   oms_money_text(payment->amounts.charged_back, payment->exponent),
+					   oms_money_text(payment->amounts.capture_pending, payment->exponent),
+					   oms_money_text(payment->amounts.void_pending, payment->exponent),
+					   oms_money_text(payment->amounts.refund_pending, payment->exponent)),
+			 errhint("%s", hint)));
+}
+
+/*
+ * authorize(merchant, order_id, method, amount, gateway, gateway_reference,
+ * request_key, actor, reason): makes a payment and asks the gateway to
+ * authorize.  Locks the order.  Raises OM002, OM007, OM008, OM010, OM011, OM017.
+ */
+Datum
+oms_authorize(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	char	   *method = oms_arg_text(fcinfo, 2, "method", OMS_KEY_LENGTH);
+	char	   *gateway = oms_arg_text(fcinfo, 4, "gateway", OMS_KEY_LENGTH);
+	char	   *reference = oms_arg_text_or_null(fcinfo, 5, "gateway_reference", OMS_KEY_LENGTH);
+	char	   *key = oms_arg_text_or_null(fcinfo, 6, "request_key", OMS_KEY_LENGTH);
+	OmsPaymentCause cause = {NULL, 0, oms_actor(fcinfo, 7), oms_arg_text_or_null(fcinfo, 8, "reason", OMS_TEXT_LENGTH)};
+	OmsOrderHead head;
+	OmsPayment	payment = {0};
+	int64		amount;
+	int64		result;
+
+	oms_begin();
+	oms_command(cause.actor, cause.reason, key);
+	if (oms_request_seen(merchant, key, "authorize", key ? oms_hash_arguments(fcinfo, 6) : 0, &result))
+	{
+		oms_end();
+		PG_RETURN_INT64(result);
+	}
+	oms_order_lock(merchant, order_id, &head);
+	require_not_cancelled(&head, "paid");
+	amount = oms_arg_amount(fcinfo, 3, "amount", head.exponent);
+	if (amount < 0)
+	{
+		OmsPaymentBalance balance;
+
+		oms_payment_balance(&head, &balance);
+		amount = balance.due - balance.capturable - balance.authorize_pending;
+		if (amount <= 0)
+			ereport(ERROR,
+					(errcode(OMS_LIMIT),
+					 errmsg("order " INT64_FORMAT " owes nothing more", order_id),
+					 errdetail("It owes %s; %s are captured or asked for, %s authorized or asked for besides.",
+							   oms_money_text(balance.owed, head.exponent),
+							   oms_money_text(balance.owed - balance.due, head.exponent),
+							   oms_money_text(balance.capturable + balance.authorize_pending, head.exponent)),
+					 errhint("See view oms.payment_balance.")));
+	}
+	payment.merchant = merchant;
+	payment.order_id = order_id;
+	payment.exponent = head.exponent;
+	strlcpy(payment.currency, head.currency, sizeof(payment.currency));
+	payment.payment_id = oms_payment_create(&head, method, gateway, reference, amount, cause.actor);
+	(void) oms_payment_request(&payment, "authorize", amount, 0, &cause);
+	oms_request_done(merchant, key, payment.payment_id);
+	oms_end();
+	PG_RETURN_INT64(payment.payment_id);
+}
+
+/* What capture, void and refund begin with: locks the payment's order and the payment. */
+static void
+lock_payment(int32 merchant, int64 payment_id, OmsOrderHead *head, OmsPayment *payment)
+{
+	oms_order_lock(merchant, oms_payment_order_of(merchant, payment_id), head);
+	oms_payment_lock(head, payment_id, payment);
+}
+
+/*
+ * capture(merchant, payment_id, amount, request_key, actor, reason): asks the
+ * gateway to capture.  Raises OM002, OM005, OM007, OM008, OM010, OM011, OM017.
+ */
+Datum
+oms_capture(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
+	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
+	OmsPaymentCause cause = {NULL, 0, oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH)};
+	OmsOrderHead head;
+	OmsPayment	payment;
+	int64		amount;
+	int64		intent;
+
+	oms_begin();
+	oms_command(cause.actor, cause.reason, key);
+	if (oms_request_seen(merchant, key, "capture", key ? oms_hash_arguments(fcinfo, 3) : 0, &intent))
+	{
+		oms_end();
+		PG_RETURN_INT64(intent);
+	}
+	lock_payment(merchant, payment_id, &head, &payment);
+	require_not_cancelled(&head, "captured for");
+	oms_order_require_no_hold(&head, "capture");
+	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
+	if (amount < 0)
+	{
+		OmsPaymentBalance balance;
+
+		oms_payment_balance(&head, &balance);
+		amount = Min(oms_payment_capturable(&payment), balance.due);
+		if (amount <= 0)
+			error_nothing(&payment, "capture",
+						  balance.due <= 0 ? "The order owes nothing more: see view oms.payment_balance." :
+						  "Authorize again, or take another payment of the order.");
+	}
+	intent = oms_payment_request(&payment, "capture", amount, 0, &cause);
+	oms_request_done(merchant, key, intent);
+	oms_end();
+	PG_RETURN_INT64(intent);
+}
+
+/*
+ * void(merchant, payment_id, amount, request_key, actor, reason): asks the
+ * gateway to give up (a part of) the authorization.  Raises OM002, OM007,
+ * OM010, OM011, OM017.
+ */
+Datum
+oms_void(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
+	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
+	OmsPaymentCause cause = {NULL, 0, oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH)};
+	OmsOrderHead head;
+	OmsPayment	payment;
+	int64		amount;
+	int64		intent;
+
+	oms_begin();
+	oms_command(cause.actor, cause.reason, key);
+	if (oms_request_seen(merchant, key, "void", key ? oms_hash_arguments(fcinfo, 3) : 0, &intent))
+	{
+		oms_end();
+		PG_RETURN_INT64(intent);
+	}
+	lock_payment(merchant, payment_id, &head, &payment);
+	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
+	if (amount < 0)
+	{
+		amount = oms_payment_capturable(&payment);
+		if (amount <= 0)
+			error_nothing(&payment, "void", "What is captured is given back by refund().");
+	}
+	intent = oms_payment_request(&payment, "void", amount, 0, &cause);
+	oms_request_done(merchant, key, intent);
+	oms_end();
+	PG_RETURN_INT64(intent);
+}
+
+/*
+ * Tax contained in a refund that names no units: the order's tax in
+ * proportion, so that such refunds of the whole order sum to its tax.
+ */
+static int64
+manual_tax(const OmsOrderHead *head, int64 amount)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	int64		tax;
+	int64		before;
+	int64		tax_before;
+	int64		sum;
+
+	if (head->total <= 0)
+		return 0;
+	oms_run(&statements[ST_MANUAL_TAX], values, NULL);
+	tax = oms_get_money(0, 1, head->exponent);
+	before = oms_get_money(0, 2, head->exponent);
+	tax_before = oms_get_money(0, 3, head->exponent);
+	if (!oms_mul_div(tax, Min(oms_money_add(before, amount), head->total), head->total, OMS_HALF_EVEN, &sum))
+		return 0;
+	return Max(sum - tax_before, 0);
+}
+
+/*
+ * refund(merchant, payment_id, amount, request_key, actor, reason): grants a
+ * refund and asks the gateway of this payment to move it.  Raises OM002,
+ * OM005, OM007, OM010, OM011, OM017.
+ */
+Datum
+oms_refund(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
+	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
+	OmsPaymentCause cause = {"refund", 0, oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH)};
+	OmsOrderHead head;
+	OmsPayment	payment;
+	OmsRefund	refund = {0};
+	int64		refund_id;
+	int64		room;
+
+	oms_begin();
+	oms_command(cause.actor, cause.reason, key);
+	if (oms_request_seen(merchant, key, "refund", key ? oms_hash_arguments(fcinfo, 3) : 0, &refund_id))
+	{
+		oms_end();
+		PG_RETURN_INT64(refund_id);
+	}
+	lock_payment(merchant, payment_id, &head, &payment);
+	oms_order_require_no_hold(&head, "refund");
+	refund.amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
+	room = oms_payment_refundable(&payment);
+	if (refund.amount < 0)
+		refund.amount = room;
+	if (room <= 0)
+		error_nothing(&payment, "refund", "An authorization that is not captured is given back by void().");
+	refund.cause = "manual";
+	refund.cause_id = payment_id;
+	refund.tax = manual_tax(&head, refund.amount);
+	refund.actor = cause.actor;
+	refund.reason = cause.reason;
+	refund_id = oms_refund_grant(&head, &refund);
+	cause.id = refund_id;
+	(void) oms_payment_request(&payment, "refund", refund.amount, refund_id, &cause);
+	oms_request_done(merchant, key, refund_id);
+	oms_end();
+	PG_RETURN_INT64(refund_id);
+}
+
+/*
+ * request_refund(merchant, refund_id, request_key, actor, reason): asks for
+ * what a granted refund has neither moved nor asked for: the gateway refused
+ * before, or there was nothing captured then.  Raises OM002, OM005, OM007,
+ * OM008, OM010, OM011.
+ */
+Datum
+oms_request_refund(PG_FUNCTION_ARGS)
+{
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		refund_id = oms_arg_int64(fcinfo, 1, "refund_id");
+	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 3);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(refund_id)};
+	OmsOrderHead head;
+	char	   *state;
+	int64		result;
+
+	oms_begin();
+	oms_command(actor, reason, key);
+	if (oms_request_seen(merchant, key, "request_refund", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
+	{
+		oms_end();
+		PG_RETURN_INT64(result);
+	}
+	if (oms_run(&statements[ST_REFUND_ORDER], values, NULL) == 0)
+		oms_error_unknown("refund", merchant, refund_id);
+	oms_order_lock(merchant, oms_get_int64(0, 1), &head);
+	oms_order_require_no_hold(&head, "refund");
+	oms_run(&statements[ST_REFUND_ORDER], values, NULL);
+	state = oms_get_text(0, 2);
+	if (strcmp(state, "done") == 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("refund " INT64_FORMAT " is done", refund_id),
+				 errdetail("All of it is moved."),
+				 errhint("Nothing more needs to be asked for.")));
+	if (oms_refund_move(&head, refund_id, PG_INT64_MAX, actor) == 0)
+		ereport(ERROR,
+				(errcode(OMS_LIMIT),
+				 errmsg("refund " INT64_FORMAT " cannot be moved", refund_id),
+				 errdetail("It is %s, and the payments of order " INT64_FORMAT " have nothing captured that is not refunded or asked for.",
+						   state, head.order_id),
+				 errhint("See views oms.refund_not_moved and oms.payment_detail.")));
+	oms_request_done(merchant, key, refund_id);
+	oms_end();
+	PG_RETURN_INT64(refund_id);
+}

@@ -1,0 +1,234 @@
+/*-------------------------------------------------------------------------
+ * payment_flow.c
+ *	  Money follows goods: capture on ship, void or refund on cancel, and what
+ *	  a gateway's answer sets going.
+ *-------------------------------------------------------------------------
+ */
+#include "payment/payment_internal.h"
+
+#include "payment/payment.h"
+#include "payment/refund.h"
+
+enum
+{
+	ST_LINES,
+	ST_CHARGES,
+	ST_CANCEL_TAX,
+	ST_GRANTED
+};
+
+static OmsStatement statements[] = {
+	[ST_LINES] = {
+		"SELECT ordered, cancelled, shipped, total FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_CHARGES] = {
+		"SELECT coalesce(sum(total), 0) FROM oms.order_charge WHERE merchant_id = $1 AND order_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_CANCEL_TAX] = {
+		"SELECT coalesce((SELECT sum(oms.units_share(l.tax, l.ordered, l.ordered - l.cancelled, l.ordered, $3)) "
+		"FROM oms.order_line l WHERE l.merchant_id = $1 AND l.order_id = $2), 0) "
+		"+ CASE WHEN (SELECT bool_and(l.cancelled = l.ordered) FROM oms.order_line l WHERE l.merchant_id = $1 AND l.order_id = $2) "
+		"THEN coalesce((SELECT sum(c.tax) FROM oms.order_charge c WHERE c.merchant_id = $1 AND c.order_id = $2), 0) ELSE 0 END, "
+		"coalesce((SELECT sum(f.amount) FROM oms.refund f WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.cause = 'cancel'), 0), "
+		"coalesce((SELECT sum(f.tax) FROM oms.refund f WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.cause = 'cancel'), 0)",
+		3, {INT4OID, INT8OID, TEXTOID}
+	},
+	[ST_GRANTED] = {
+		"SELECT refund_id FROM oms.refund WHERE merchant_id = $1 AND order_id = $2 AND state = 'granted' ORDER BY refund_id",
+		2, {INT4OID, INT8OID}
+	},
+};
+
+/* a * b / divisor, rounded half even; OM017 when it does not fit. */
+static int64
+share(int64 a, int64 b, int64 divisor)
+{
+	int64		result;
+
+	if (!oms_mul_div(a, b, divisor, OMS_HALF_EVEN, &result))
+		ereport(ERROR,
+				(errcode(OMS_MONEY_RANGE),
+				 errmsg("a share of an amount does not fit into 64 bits")));
+	return result;
+}
+
+/*
+ * Value of what has shipped, charges in proportion; *all tells whether no unit
+ * is open any more.
+ */
+static int64
+shipped_value(const OmsOrderHead *head, bool *all)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	int64		shipped = 0;
+	int64		live = 0;
+	int64		charges;
+	uint64		n = oms_run(&statements[ST_LINES], values, NULL);
+
+	*all = true;
+	for (uint64 i = 0; i < n; i++)
+	{
+		int32		ordered = oms_get_int32(i, 1);
+		int32		cancelled = oms_get_int32(i, 2);
+		int32		gone = oms_get_int32(i, 3);
+		int64		total = oms_get_money(i, 4, head->exponent);
+
+		shipped = oms_money_add(shipped, oms_units_share(total, ordered, 0, gone));
+		live = oms_money_add(live, oms_units_share(total, ordered, 0, ordered - cancelled));
+		if (gone < ordered - cancelled)
+			*all = false;
+	}
+	oms_run(&statements[ST_CHARGES], values, NULL);
+	charges = oms_get_money(0, 1, head->exponent);
+	return oms_money_add(shipped, live > 0 ? share(charges, shipped, live) : 0);
+}
+
+/* See payment.h. */
+int64
+oms_payment_capture_share(const OmsOrderHead *head, int64 amount, const char *cause_kind, int64 cause_id, const char *actor)
+{
+	OmsPaymentCause cause = {cause_kind, cause_id, actor, NULL};
+	OmsPaymentBalance balance;
+	OmsPayment *payments;
+	int64		want;
+	int64		value;
+	int64		asked = 0;
+	bool		all;
+	int			n;
+
+	if (strcmp(head->lifecycle, "cancelled") == 0 || oms_order_is_held(head, "capture"))
+		return 0;
+	n = oms_payment_lock_all(head, &payments);
+	if (n == 0)
+		return 0;
+	oms_payment_balance(head, &balance);
+	if (balance.capturable <= 0)
+		return 0;
+
+	value = shipped_value(head, &all);
+	want = balance.due + balance.refund_due;
+	if (!all)
+		want = Min(want, amount == OMS_SHIPPED_SHARE ? value - balance.captured - balance.capture_pending : amount);
+
+	for (int i = 0; i < n && want > 0; i++)
+	{
+		int64		part = Min(want, oms_payment_capturable(&payments[i]));
+
+		if (part <= 0)
+			continue;
+		oms_payment_request(&payments[i], "capture", part, 0, &cause);
+		want -= part;
+		asked += part;
+	}
+	return asked;
+}
+
+/*
+ * Tax contained in a refund of cancelled units, so that the taxes of all such
+ * refunds of an order sum to the tax of its cancelled units once they are
+ * refunded in full.
+ */
+static int64
+cancel_tax(const OmsOrderHead *head, int64 cancelled, int64 amount)
+{
+	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), CStringGetTextDatum(head->currency)};
+	int64		tax;
+	int64		before;
+	int64		tax_before;
+
+	if (cancelled <= 0)
+		return 0;
+	oms_run(&statements[ST_CANCEL_TAX], values, NULL);
+	tax = oms_get_money(0, 1, head->exponent);
+	before = oms_get_money(0, 2, head->exponent);
+	tax_before = oms_get_money(0, 3, head->exponent);
+	return Max(share(tax, Min(before + amount, cancelled), cancelled) - tax_before, 0);
+}
+
+/* See payment.h. */
+int64
+oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *cause_kind, int64 cause_id,
+						   const char *actor, const char *reason)
+{
+	OmsPaymentCause cause = {cause_kind, cause_id, actor, reason};
+	OmsPaymentBalance balance;
+	OmsPayment *payments;
+	int64		want;
+	int64		given = 0;
+	int			n;
+
+	n = oms_payment_lock_all(head, &payments);
+	if (n == 0)
+		return 0;
+	oms_payment_balance(head, &balance);
+	want = balance.captured - balance.charged_back - balance.refunded - balance.refund_pending
+		+ balance.capture_pending + balance.capturable - balance.owed - balance.refund_due;
+	want = Min(want, amount);
+
+	for (int i = n - 1; i >= 0 && want > 0; i--)
+	{
+		int64		part = Min(want, oms_payment_capturable(&payments[i]));
+
+		if (part <= 0)
+			continue;
+		oms_payment_request(&payments[i], "void", part, 0, &cause);
+		want -= part;
+		given += part;
+	}
+	if (want > 0)
+	{
+		OmsRefund	refund = {0};
+		int64		refund_id;
+
+		refund.cause = "cancel";
+		refund.cause_id = cause_id;
+		refund.amount = want;
+		refund.tax = cancel_tax(head, balance.cancelled, want);
+		refund.actor = actor;
+		refund.reason = reason;
+		refund_id = oms_refund_grant(head, &refund);
+		(void) oms_refund_move(head, refund_id, want, actor);
+		given += want;
+	}
+	return given;
+}
+
+/*
+ * What a fact sets going, with order and payment locked.  An authorization
+ * that arrives after the order was cancelled is voided.  Captured money beyond
+ * what the order owes goes to refunds that were granted and had nothing to be
+ * taken from; without such a refund it stays, visible as overpaid.
+ */
+void
+oms_payment_after_fact(const OmsOrderHead *head, const OmsPayment *payment, const char *kind)
+{
+	OmsPaymentCause cause = {"cancellation", head->order_id, "oms", "the order was cancelled before"};
+	OmsPaymentBalance balance;
+
+	if (strcmp(kind, "authorized") == 0 && strcmp(head->lifecycle, "cancelled") == 0)
+	{
+		int64		rest = oms_payment_capturable(payment);
+
+		if (rest > 0)
+			oms_payment_request(payment, "void", rest, 0, &cause);
+	}
+	else if (strcmp(kind, "captured") == 0)
+	{
+		Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+		uint64		n = oms_run(&statements[ST_GRANTED], values, NULL);
+		int64	   *refunds;
+		int64		over;
+
+		if (n == 0)
+			return;
+		refunds = palloc(sizeof(int64) * n);
+		for (uint64 i = 0; i < n; i++)
+			refunds[i] = oms_get_int64(i, 1);
+		oms_payment_balance(head, &balance);
+		over = -balance.due;
+		for (uint64 i = 0; i < n && over > 0; i++)
+			over -= oms_refund_move(head, refunds[i], over, "oms");
+	}
+}

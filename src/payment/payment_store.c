@@ -1,0 +1,294 @@
+/*-------------------------------------------------------------------------
+ * payment_store.c
+ *	  Reading and locking payments, and writing an intent: the statements that
+ *	  commands, triggers and money flows share.
+ *-------------------------------------------------------------------------
+ */
+#include "payment/payment_internal.h"
+
+#include "core/guard.h"
+#include "core/json.h"
+#include "utils/numeric.h"
+
+enum
+{
+	ST_CREATE,
+	ST_FIND,
+	ST_ORDER_OF,
+	ST_LOCK,
+	ST_LOCK_ALL,
+	ST_BALANCE,
+	ST_NEXT_EVENT,
+	ST_REQUEST
+};
+
+#define PAYMENT_COLUMNS \
+	"payment_id, order_id, gateway, gateway_reference, method, currency, authorized, captured, voided, expired, " \
+	"refunded, charged_back, authorize_pending, capture_pending, void_pending, refund_pending "
+
+static OmsStatement statements[] = {
+	[ST_CREATE] = {
+		"INSERT INTO oms.payment (merchant_id, order_id, created_at, amount, currency, method, gateway, gateway_reference, actor) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+		"ON CONFLICT (merchant_id, gateway, gateway_reference) WHERE gateway_reference IS NOT NULL DO NOTHING RETURNING payment_id",
+		9, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	},
+	[ST_FIND] = {
+		"SELECT payment_id, order_id FROM oms.payment WHERE merchant_id = $1 AND gateway = $2 AND gateway_reference = $3",
+		3, {INT4OID, TEXTOID, TEXTOID}
+	},
+	[ST_ORDER_OF] = {
+		"SELECT order_id FROM oms.payment WHERE merchant_id = $1 AND payment_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_LOCK] = {
+		"SELECT " PAYMENT_COLUMNS
+		"FROM oms.payment WHERE merchant_id = $1 AND payment_id = $2 FOR NO KEY UPDATE",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_LOCK_ALL] = {
+		"SELECT " PAYMENT_COLUMNS
+		"FROM oms.payment WHERE merchant_id = $1 AND order_id = $2 ORDER BY payment_id FOR NO KEY UPDATE",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_BALANCE] = {
+		"SELECT total, cancelled_total, owed, captured, charged_back, refunded, refund_pending, capture_pending, "
+		"authorize_pending, capturable, due, refund_due "
+		"FROM oms.payment_balance WHERE merchant_id = $1 AND order_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_NEXT_EVENT] = {
+		"SELECT nextval('oms.payment_event_event_id_seq')",
+		0, {0}
+	},
+	[ST_REQUEST] = {
+		"INSERT INTO oms.payment_event (merchant_id, payment_id, event_id, refund_id, occurred_at, recorded_at, amount, "
+		"kind, event_reference, actor, reason, data) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11)",
+		11, {INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+	},
+};
+
+/* An amount in minor units as people read it. */
+char *
+oms_money_text(int64 amount, int exponent)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, oms_scaled_to_numeric(amount, exponent)));
+}
+
+/* A numeric column in minor units; null reads as 0. */
+int64
+oms_get_money(uint64 row, int column, int exponent)
+{
+	bool		isnull;
+	Datum		value = oms_get(row, column, &isnull);
+
+	return isnull ? 0 : oms_numeric_to_scaled(value, exponent, "amount");
+}
+
+/*
+ * An amount argument in minor units, or -1 when null.  Raises OM011 unless it
+ * is positive, OM017 when it has more decimals than the currency.
+ */
+int64
+oms_arg_amount(FunctionCallInfo fcinfo, int n, const char *name, int exponent)
+{
+	int64		amount;
+
+	if (PG_ARGISNULL(n))
+		return -1;
+	amount = oms_numeric_to_scaled(PG_GETARG_DATUM(n), exponent, name);
+	if (amount <= 0)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"%s\" is out of range", name),
+				 errdetail("%s was given; amounts are positive.", oms_money_text(amount, exponent)),
+				 errhint("Give a positive amount, or null for the default.")));
+	return amount;
+}
+
+/* Finds the payment a gateway knows by this reference. */
+bool
+oms_payment_find(int32 merchant, const char *gateway, const char *reference, int64 *payment_id, int64 *order_id)
+{
+	Datum		values[3] = {Int32GetDatum(merchant), CStringGetTextDatum(gateway), CStringGetTextDatum(reference)};
+
+	if (oms_run(&statements[ST_FIND], values, NULL) == 0)
+		return false;
+	*payment_id = oms_get_int64(0, 1);
+	*order_id = oms_get_int64(0, 2);
+	return true;
+}
+
+/* Makes the row of a payment, amounts zero; OM008 when the gateway's reference is another payment's. */
+int64
+oms_payment_create(const OmsOrderHead *head, const char *method, const char *gateway, const char *reference,
+				   int64 amount, const char *actor)
+{
+	Datum		values[9];
+
+	values[0] = Int32GetDatum(head->merchant);
+	values[1] = Int64GetDatum(head->order_id);
+	values[2] = TimestampTzGetDatum(oms_now());
+	values[3] = oms_scaled_to_numeric(amount, head->exponent);
+	values[4] = CStringGetTextDatum(head->currency);
+	values[5] = CStringGetTextDatum(method);
+	values[6] = CStringGetTextDatum(gateway);
+	values[7] = reference != NULL ? CStringGetTextDatum(reference) : (Datum) 0;
+	values[8] = CStringGetTextDatum(actor);
+	if (oms_run_guarded(&statements[ST_CREATE], values, reference == NULL ? "       n " : NULL) == 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("gateway \"%s\" uses reference \"%s\" for another payment", gateway, reference),
+				 errdetail("A gateway's reference names one payment of a merchant."),
+				 errhint("Find it in oms.payment by gateway_reference.")));
+	return oms_get_int64(0, 1);
+}
+
+/* The order a payment belongs to; OM002 when there is no such payment. */
+int64
+oms_payment_order_of(int32 merchant, int64 payment_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(payment_id)};
+
+	if (oms_run(&statements[ST_ORDER_OF], values, NULL) == 0)
+		oms_error_unknown("payment", merchant, payment_id);
+	return oms_get_int64(0, 1);
+}
+
+/* Reads the payment of a row of PAYMENT_COLUMNS. */
+static void
+read_payment(const OmsOrderHead *head, uint64 row, OmsPayment *payment)
+{
+	OmsPaymentAmounts *amounts = &payment->amounts;
+
+	payment->merchant = head->merchant;
+	payment->payment_id = oms_get_int64(row, 1);
+	payment->order_id = oms_get_int64(row, 2);
+	payment->gateway = oms_get_text(row, 3);
+	payment->gateway_reference = oms_get_text(row, 4);
+	payment->method = oms_get_text(row, 5);
+	strlcpy(payment->currency, oms_get_text(row, 6), sizeof(payment->currency));
+	payment->exponent = head->exponent;
+	amounts->authorized = oms_get_money(row, 7, head->exponent);
+	amounts->captured = oms_get_money(row, 8, head->exponent);
+	amounts->voided = oms_get_money(row, 9, head->exponent);
+	amounts->expired = oms_get_money(row, 10, head->exponent);
+	amounts->refunded = oms_get_money(row, 11, head->exponent);
+	amounts->charged_back = oms_get_money(row, 12, head->exponent);
+	amounts->authorize_pending = oms_get_money(row, 13, head->exponent);
+	amounts->capture_pending = oms_get_money(row, 14, head->exponent);
+	amounts->void_pending = oms_get_money(row, 15, head->exponent);
+	amounts->refund_pending = oms_get_money(row, 16, head->exponent);
+	amounts->expires_at = 0;
+}
+
+/* Locks and reads a payment of the locked order; OM002 when there is none. */
+void
+oms_payment_lock(const OmsOrderHead *head, int64 payment_id, OmsPayment *payment)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(payment_id)};
+
+	if (oms_run(&statements[ST_LOCK], values, NULL) == 0)
+		oms_error_unknown("payment", head->merchant, payment_id);
+	read_payment(head, 0, payment);
+}
+
+/* Locks and reads all payments of the locked order, in the order of their ids. */
+int
+oms_payment_lock_all(const OmsOrderHead *head, OmsPayment **payments)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	int			n = (int) oms_run(&statements[ST_LOCK_ALL], values, NULL);
+
+	*payments = palloc(sizeof(OmsPayment) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		read_payment(head, i, &(*payments)[i]);
+	return n;
+}
+
+/* What may still be asked to capture; negative when facts went beyond the authorization. */
+int64
+oms_payment_capturable(const OmsPayment *payment)
+{
+	const OmsPaymentAmounts *a = &payment->amounts;
+
+	return a->authorized - a->voided - a->void_pending - a->expired - a->captured - a->capture_pending;
+}
+
+/* What may still be asked to refund; negative when facts went beyond. */
+int64
+oms_payment_refundable(const OmsPayment *payment)
+{
+	const OmsPaymentAmounts *a = &payment->amounts;
+
+	return a->captured - a->charged_back - a->refunded - a->refund_pending;
+}
+
+/* The balance of the locked order. */
+void
+oms_payment_balance(const OmsOrderHead *head, OmsPaymentBalance *balance)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+
+	if (oms_run(&statements[ST_BALANCE], values, NULL) == 0)
+		oms_error_unknown("order", head->merchant, head->order_id);
+	balance->total = oms_get_money(0, 1, head->exponent);
+	balance->cancelled = oms_get_money(0, 2, head->exponent);
+	balance->owed = oms_get_money(0, 3, head->exponent);
+	balance->captured = oms_get_money(0, 4, head->exponent);
+	balance->charged_back = oms_get_money(0, 5, head->exponent);
+	balance->refunded = oms_get_money(0, 6, head->exponent);
+	balance->refund_pending = oms_get_money(0, 7, head->exponent);
+	balance->capture_pending = oms_get_money(0, 8, head->exponent);
+	balance->authorize_pending = oms_get_money(0, 9, head->exponent);
+	balance->capturable = oms_get_money(0, 10, head->exponent);
+	balance->due = oms_get_money(0, 11, head->exponent);
+	balance->refund_due = oms_get_money(0, 12, head->exponent);
+}
+
+/*
+ * Writes an intent (kind: authorize, capture, void, refund).  The trigger on
+ * payment_event checks the limits (OM007), folds the amounts and makes the
+ * task.  Returns the number of the intent.
+ */
+int64
+oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, int64 refund_id,
+					const OmsPaymentCause *cause)
+{
+	int64		event_id;
+	OmsJson		data;
+	Datum		values[11];
+	char		nulls[12] = "           ";
+
+	oms_run(&statements[ST_NEXT_EVENT], NULL, NULL);
+	event_id = oms_get_int64(0, 1);
+
+	oms_json_begin(&data);
+	if (cause->kind != NULL)
+	{
+		oms_json_add_text(&data, "cause_kind", cause->kind);
+		oms_json_add_int(&data, "cause_id", cause->id);
+	}
+
+	values[0] = Int32GetDatum(payment->merchant);
+	values[1] = Int64GetDatum(payment->payment_id);
+	values[2] = Int64GetDatum(event_id);
+	values[3] = Int64GetDatum(refund_id);
+	if (refund_id == 0)
+		nulls[3] = 'n';
+	values[4] = TimestampTzGetDatum(oms_now());
+	values[5] = oms_scaled_to_numeric(amount, payment->exponent);
+	values[6] = CStringGetTextDatum(psprintf("%s_requested", kind));
+	values[7] = CStringGetTextDatum(psprintf("oms-%d-%s-" INT64_FORMAT, payment->merchant, kind, event_id));
+	values[8] = CStringGetTextDatum(cause->actor);
+	if (cause->reason != NULL)
+		values[9] = CStringGetTextDatum(cause->reason);
+	else
+	{
+		values[9] = (Datum) 0;
+		nulls[9] = 'n';
+	}
+	values[10] = oms_json_end(&data);
+	oms_run(&statements[ST_REQUEST], values, nulls);
+	return event_id;
+}
