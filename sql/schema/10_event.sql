@@ -194,11 +194,11 @@ INSERT INTO oms.table_class VALUES
 -- number, currency, total, name, placed_at, lines and link fields come from the order, the rest from the fact.
 INSERT INTO oms.message_kind VALUES
 	('confirmation', '{number,name,email,currency,total,subtotal,discount,shipping,tax,placed_at,lines,ship_to}', 'The order was placed and accepted'),
-	('shipping_notice', '{number,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,lines}', 'A shipment left'),
-	('delivered', '{number,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,lines}', 'A shipment was delivered'),
+	('shipping_notice', '{number,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,tracking_url,lines}', 'A shipment left'),
+	('delivered', '{number,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,tracking_url,lines}', 'A shipment was delivered'),
 	('refund_note', '{number,name,email,currency,total,placed_at,refund_id,amount,tax,reason}', 'A refund was granted'),
 	('cancellation', '{number,name,email,currency,total,placed_at,reason,lines,amount}', 'The order or units of it were cancelled')
-	ON CONFLICT (kind) DO NOTHING;
+	ON CONFLICT (kind) DO UPDATE SET fields = excluded.fields, description = excluded.description;
 
 CREATE OR REPLACE VIEW oms.task_queue AS
 SELECT t.merchant_id, t.kind, t.task_id, t.state, t.order_id, t.subject_type, t.subject_id, t.attempts, t.max_attempts,
@@ -214,6 +214,19 @@ WHERE t.state = 'dead';
 COMMENT ON VIEW oms.dead_letter IS 'Tasks that were given up after their last attempt; retry_task() makes them ready again';
 
 CREATE OR REPLACE TRIGGER event_guard_row BEFORE UPDATE OR DELETE ON oms.event
-	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('old events leave by purge_events()');
+	FOR EACH ROW EXECUTE FUNCTION oms.guard_append_only('Old events leave by purge_events().');
 CREATE OR REPLACE TRIGGER event_guard_truncate BEFORE TRUNCATE ON oms.event
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_append_only('Old events leave by purge_events().');
+
+CREATE OR REPLACE TRIGGER event_position BEFORE INSERT ON oms.event
+	FOR EACH ROW EXECUTE FUNCTION oms.event_position();
+CREATE OR REPLACE TRIGGER message_template_guard BEFORE INSERT OR UPDATE ON oms.message_template
+	FOR EACH ROW EXECUTE FUNCTION oms.message_template_guard();
+CREATE OR REPLACE TRIGGER message_template_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON oms.message_template
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.config_changed();
+CREATE OR REPLACE TRIGGER message_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.message
+	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use send_message().');
+CREATE OR REPLACE TRIGGER message_guard_truncate BEFORE TRUNCATE ON oms.message
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_append_only();
+CREATE OR REPLACE TRIGGER inbound_message_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.inbound_message
+	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use receive_message().');

@@ -11,8 +11,6 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
-#include "inventory/gate.h"
-
 PG_FUNCTION_INFO_V1(oms_install);
 
 static int
@@ -88,6 +86,5 @@ oms_install(PG_FUNCTION_ARGS)
 		oms_end();
 	}
 	AtEOXact_GUC(true, level);
-	oms_gate_forget();
 	PG_RETURN_VOID();
 }

@@ -1,0 +1,115 @@
+-- Roles: what each profile may call and read, and which role has which profile.
+
+CREATE TABLE IF NOT EXISTS oms.profile (
+	profile		text PRIMARY KEY,
+	description	text NOT NULL
+);
+COMMENT ON TABLE oms.profile IS 'Profiles that grant_role() knows';
+COMMENT ON COLUMN oms.profile.profile IS 'Name';
+COMMENT ON COLUMN oms.profile.description IS 'Who should have it';
+
+CREATE TABLE IF NOT EXISTS oms.privilege (
+	kind		text NOT NULL CHECK (kind IN ('function', 'view')),
+	name		text NOT NULL,
+	profiles	text[] NOT NULL,
+	PRIMARY KEY (kind, name)
+);
+COMMENT ON TABLE oms.privilege IS 'For every function and view of oms the profiles that may call or read it. Written by install() and upgrade(); granted by grant_role()';
+COMMENT ON COLUMN oms.privilege.kind IS 'function (also procedures and aggregates) or view';
+COMMENT ON COLUMN oms.privilege.name IS 'Name without schema; all functions of that name';
+COMMENT ON COLUMN oms.privilege.profiles IS 'Profiles; empty: internal or for the owner alone';
+
+CREATE TABLE IF NOT EXISTS oms.role_profile (
+	role_name	text PRIMARY KEY,
+	profile		text NOT NULL REFERENCES oms.profile,
+	granted_at	timestamptz NOT NULL
+);
+COMMENT ON TABLE oms.role_profile IS 'Profile of each role that got one by grant_role(); granted again by refresh_roles()';
+COMMENT ON COLUMN oms.role_profile.role_name IS 'Database role';
+COMMENT ON COLUMN oms.role_profile.profile IS 'Its profile';
+COMMENT ON COLUMN oms.role_profile.granted_at IS 'When it got it (UTC instant)';
+
+INSERT INTO oms.table_class VALUES
+	('profile', 'reference', 'core'), ('privilege', 'reference', 'core'), ('role_profile', 'local', 'core')
+	ON CONFLICT (table_name) DO NOTHING;
+
+INSERT INTO oms.profile VALUES
+	('app', 'The shop: places orders, shows them to their customers, takes returns'),
+	('clerk', 'Customer service: finds, edits, holds, cancels, refunds'),
+	('warehouse', 'Stock, picking, packing, shipping, receiving returns'),
+	('finance', 'Payments, refunds, reconciliation'),
+	('analyst', 'Reads the views and nothing else'),
+	('connector', 'Gateways, carriers, marketplaces: events, tasks, answers')
+	ON CONFLICT (profile) DO UPDATE SET description = excluded.description;
+
+-- The matrix. A function or view that is not here fails test/pgtap/privileges.sql.
+INSERT INTO oms.privilege (kind, name, profiles)
+SELECT v.kind, n.name, v.profiles
+FROM (VALUES
+	-- For everybody: what says something about oms, or computes
+	('function', '{app,clerk,warehouse,finance,analyst,connector}'::text[], '{version,clock,units_share,prorate}'::text[]),
+	('function', '{app,clerk,warehouse,finance,connector}', '{effective_setting,available}'),
+	('function', '{clerk,warehouse,finance,analyst}', '{verify}'),
+	-- Orders
+	('function', '{app,clerk,connector}', '{place_order,place_orders,order_differences,quote_order,accept_quote}'),
+	('function', '{app,clerk,connector}', '{cancel_order,cancel_line}'),
+	('function', '{app,clerk,warehouse,finance,connector}', '{hold}'),
+	('function', '{clerk,finance}', '{release_hold,transition}'),
+	('function', '{clerk}', '{edit_order,confirm_edit,split_order,merge_orders,preview}'),
+	-- Looking up
+	('function', '{app,clerk,warehouse,finance}', '{find_orders,order_document,order_timeline,allowed_actions}'),
+	('function', '{app,clerk}', '{track,track_token}'),
+	-- Stock
+	('function', '{warehouse}', '{receive_stock,adjust_stock,count_stock,transfer_stock,receive_transfer}'),
+	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,allocate_backorders}'),
+	-- Fulfilment and shipping
+	('function', '{clerk,warehouse,connector}', '{plan_fulfilment,cancel_fulfilment,set_shipment_policy,complete_services}'),
+	('function', '{warehouse}', '{create_wave,claim_pick,confirm_pick,short_pick,pack,unpack,unship,forward}'),
+	('function', '{warehouse,connector}', '{ship,ship_order,record_tracking,buy_label,void_label,close_manifest}'),
+	('function', '{clerk,warehouse}', '{packing_slip,pick_list}'),
+	('function', '{app,clerk,warehouse,connector}', '{rate_shop,rate_shop_batch,explain_rate,promise_date}'),
+	('function', '{}', '{activate_tariff}'),
+	-- Payments
+	('function', '{app,clerk,finance,connector}', '{authorize,capture,void,request_payment}'),
+	('function', '{clerk,finance}', '{refund,request_refund}'),
+	('function', '{finance,connector}', '{record_payment_event}'),
+	('function', '{finance}', '{issue_credit,issue_invoice,import_settlement,reconcile}'),
+	-- Returns
+	('function', '{app,clerk,connector}', '{request_return,cancel_return,returnable}'),
+	('function', '{clerk,warehouse}', '{decide_return,receive_return,inspect_return,close_return}'),
+	('function', '{clerk,finance,warehouse}', '{suggested_refund}'),
+	('function', '{clerk,connector}', '{expire_returns}'),
+	-- Events, tasks, messages
+	('function', '{connector}', '{event_horizon,subscribe,unsubscribe,fetch_events,take_events,ack_events,replay}'),
+	('function', '{app,clerk,warehouse,finance,connector}', '{add_task}'),
+	('function', '{connector}', '{claim_tasks,extend_lease,complete_task,fail_task}'),
+	('function', '{clerk,finance,connector}', '{retry_task}'),
+	('function', '{app,clerk,connector}', '{send_message,render_message}'),
+	('function', '{connector}', '{receive_message}'),
+	-- The owner alone
+	('function', '{}', '{install,upgrade,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests}'),
+	-- Internal
+	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed}'),
+	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),
+	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final}'),
+	-- Views
+	('view', '{app,clerk,warehouse,finance,analyst,connector}', '{orders,order_lines,stock_level,shipments}'),
+	('view', '{app,clerk,finance,analyst,connector}', '{messages,payments,payment_balance}'),
+	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open}'),
+	('view', '{clerk,warehouse,analyst}', '{ready_to_plan,ready_to_pick,ready_to_pack,ready_to_ship}'),
+	('view', '{clerk,finance,analyst}', '{refund_not_moved,payment_anomaly}'),
+	('view', '{warehouse,analyst}', '{tariff_gap}'),
+	('view', '{clerk,finance,analyst,connector}', '{task_queue,dead_letter,consumer_lag}'),
+	('view', '{}', '{payment_sum,payment_order,payment_fold,order_axes,return_part}'),
+	('view', '{}', '{verify_all,verify_event,verify_inventory,verify_order,verify_payment,verify_fulfilment,verify_returns,verify_shipping}')
+) v (kind, profiles, names), unnest(v.names) n (name)
+ON CONFLICT (kind, name) DO UPDATE SET profiles = excluded.profiles;
+
+-- What is not there (any more, or yet) has no privileges.
+DELETE FROM oms.privilege v
+WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE v.kind = 'function' AND p.proname = v.name AND p.pronamespace = 'oms'::regnamespace)
+	AND NOT EXISTS (SELECT FROM pg_class c WHERE v.kind = 'view' AND c.relname = v.name AND c.relkind = 'v' AND c.relnamespace = 'oms'::regnamespace);
+
+-- Who had a profile before DROP EXTENSION or an upgrade has it again, with what came new.
+SELECT oms.refresh_roles();
