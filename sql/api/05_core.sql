@@ -1,7 +1,7 @@
 -- Core: life of the tables, guards, money.
 
 -- The tables that functions below read come later, by oms.install().
-SET check_function_bodies = off;
+SET LOCAL check_function_bodies = off;
 
 CREATE PROCEDURE oms.install() LANGUAGE C AS 'MODULE_PATHNAME', 'oms_install';
 COMMENT ON PROCEDURE oms.install() IS 'Makes the tables, views and triggers of oms as ordinary objects of schema oms, and the first merchant. May be run again at any time: it brings back what DROP EXTENSION ... CASCADE took and loses nothing. Needs the rights of the extension''s owner';

@@ -1,0 +1,125 @@
+# A small shop for the tests of whole servers.
+package Shop;
+use strict;
+use warnings;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(server shop trade place is_sound is_same contents schema counters);
+
+# A running cluster; more settings as text.
+sub server
+{
+	my ($name, $conf, %init) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(%init);
+	$node->append_conf('postgresql.conf', "timezone = 'UTC'\njit = off\n" . ($conf // ''));
+	$node->start;
+	return $node;
+}
+
+# A database with oms: what install() seeds, a second location, 20 items and a kit, all well stocked.
+sub shop
+{
+	my ($node, $db) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, <<'SQL');
+CREATE EXTENSION oms;
+CALL oms.install();
+INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'SOUTH', 'Warehouse in the south');
+INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
+INSERT INTO oms.item (merchant_id, item_id, sku, title, weight_g)
+	SELECT 1, n, 'SKU' || n, 'Item ' || n, 100 * n FROM generate_series(1, 20) n;
+INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 21, 'KIT', 'Two of a kind', 'kit');
+INSERT INTO oms.kit_component (merchant_id, kit_id, item_id, quantity) VALUES (1, 21, 1, 2), (1, 21, 2, 1);
+INSERT INTO oms.price (merchant_id, item_id, currency, amount) SELECT 1, item_id, 'EUR', item_id + 0.99 FROM oms.item;
+INSERT INTO oms.tax_rule (merchant_id, tax_class, rate) VALUES (1, 'standard', 0.19);
+INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause)
+	SELECT 1, l, n, 'opening', 1000000, 'opening stock' FROM generate_series(1, 20) n, generate_series(1, 2) l;
+SQL
+	return;
+}
+
+# Orders in every stage of their life.
+sub trade
+{
+	my ($node, $db) = @_;
+	my @orders = map { place($node, $db, 'SKU' . (1 + $_ % 20) . ':' . (1 + $_ % 3), 'KIT:1') } 1 .. 30;
+	$node->safe_psql($db, <<"SQL");
+SELECT oms.cancel_order(1, $orders[0]);
+SELECT oms.cancel_line(1, $orders[1], 2);
+SELECT oms.hold(1, $orders[2], 'fraud', 'address and card disagree');
+SELECT oms.adjust_stock(1, 5, 1, -7, 'broken in the rain');
+SQL
+	return;
+}
+
+# The document of an order of some lines.
+sub document
+{
+	my @lines = map { my ($sku, $quantity) = /(.*):(\d+)/; qq({"sku": "$sku", "quantity": $quantity}) } @_;
+	return '{"channel": "web", "email": "ann@example.com", "ship_to": {"name": "Ann", "country": "DE"}, "lines": [' . join(', ', @lines) . ']}';
+}
+
+# Place an order; its id.
+sub place
+{
+	my ($node, $db, @lines) = @_;
+	my $document = document(@lines);
+	return $node->safe_psql($db, "SELECT oms.place_order(1, '$document')");
+}
+
+sub is_sound
+{
+	my ($node, $db, $name) = @_;
+	is($node->safe_psql($db, 'SELECT * FROM oms.verify(1)'), '', "$name: verify() finds nothing");
+	return;
+}
+
+# Like is(), for long texts: shows what differs.
+sub is_same
+{
+	my ($got, $expected, $name) = @_;
+	return 1 if ok($got eq $expected, $name);
+	my $dir = PostgreSQL::Test::Utils::tempdir;
+	append_to_file("$dir/got", $got);
+	append_to_file("$dir/expected", $expected);
+	my ($diff) = run_command([ 'diff', '-U1', "$dir/expected", "$dir/got" ]);
+	diag(substr($diff, 0, 4000));
+	return 0;
+}
+
+# Rows and checksum of each table, those that belong to the node left out.
+sub contents
+{
+	my ($node, $db) = @_;
+	my $query = $node->safe_psql($db, <<'SQL');
+SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\n'' ORDER BY t::text COLLATE "C")) FROM %s t',
+		relname, oid::regclass), ' UNION ALL ' ORDER BY relname COLLATE "C")
+	FROM pg_class WHERE relnamespace = 'oms'::regnamespace AND relkind IN ('r', 'p')
+		AND relname NOT IN (SELECT table_name FROM oms.table_class WHERE class = 'local')
+SQL
+	return $node->safe_psql($db, $query);
+}
+
+# Where the sequences stand.
+sub counters
+{
+	my ($node, $db) = @_;
+	return $node->safe_psql($db, 'SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2');
+}
+
+# The definition of everything, as pg_dump says it. Reading its own words back,
+# PostgreSQL needs fewer parentheses, so they do not count.
+sub schema
+{
+	my ($node, $db) = @_;
+	my ($out, $err) = run_command([ 'pg_dump', '-s', '-d', $node->connstr($db) ]);
+	$out =~ s/^\\(?:un)?restrict.*\n//mg;
+	$out =~ tr/()//d;
+	return $out;
+}
+
+1;
