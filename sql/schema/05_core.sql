@@ -61,7 +61,7 @@ COMMENT ON COLUMN oms.setting.value IS 'Value as text';
 
 CREATE TABLE IF NOT EXISTS oms.request (
 	merchant_id		int NOT NULL,
-	request_key		text NOT NULL,
+	request_key		text COLLATE "C" NOT NULL,
 	command			text NOT NULL,
 	content_hash	bigint NOT NULL,
 	result			bigint,

@@ -19,6 +19,7 @@ OmsRows *
 oms_rows_begin(const char *table)
 {
 	OmsRows    *rows = palloc0(sizeof(OmsRows));
+	TupleDesc	desc;
 	Oid			relid = get_relname_relid(table, get_namespace_oid("oms", false));
 
 	if (!OidIsValid(relid))
@@ -28,7 +29,9 @@ oms_rows_begin(const char *table)
 				 errhint("Run CALL oms.install();")));
 	rows->row_type = get_rel_type_id(relid);
 	rows->array_type = get_array_type(rows->row_type);
-	rows->desc = lookup_rowtype_tupdesc_copy(rows->row_type, -1);
+	desc = lookup_rowtype_tupdesc(rows->row_type, -1);
+	rows->desc = CreateTupleDescCopy(desc);
+	ReleaseTupleDesc(desc);
 	rows->values = palloc(rows->desc->natts * sizeof(Datum));
 	rows->nulls = palloc(rows->desc->natts * sizeof(bool));
 	memset(rows->nulls, true, rows->desc->natts * sizeof(bool));

@@ -140,7 +140,7 @@ add_order(OmsRows *rows, const OmsDraft *draft)
 }
 
 static void
-add_lines(OmsRows *rows, OmsRows *parts, const OmsDraft *draft)
+add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 {
 	int			i;
 	int			j;
@@ -166,22 +166,31 @@ add_lines(OmsRows *rows, OmsRows *parts, const OmsDraft *draft)
 		oms_rows_set_text(rows, LINE_TITLE, line->title);
 		oms_rows_set_text(rows, LINE_INSTRUCTIONS, line->instructions);
 		oms_rows_add(rows);
+		if (line->ncomponents > 0 && *parts == NULL)
+			*parts = oms_rows_begin("order_line_component");
 		for (j = 0; j < line->ncomponents; j++)
 		{
-			oms_rows_set(parts, PART_MERCHANT, Int32GetDatum(draft->merchant));
-			oms_rows_set(parts, PART_ORDER, Int64GetDatum(draft->order_id));
-			oms_rows_set(parts, PART_LINE, Int32GetDatum(i + 1));
-			oms_rows_set(parts, PART_ITEM, Int64GetDatum(line->components[j].item));
-			oms_rows_set(parts, PART_PER_UNIT, Int32GetDatum(line->components[j].per_unit));
-			oms_rows_add(parts);
+			oms_rows_set(*parts, PART_MERCHANT, Int32GetDatum(draft->merchant));
+			oms_rows_set(*parts, PART_ORDER, Int64GetDatum(draft->order_id));
+			oms_rows_set(*parts, PART_LINE, Int32GetDatum(i + 1));
+			oms_rows_set(*parts, PART_ITEM, Int64GetDatum(line->components[j].item));
+			oms_rows_set(*parts, PART_PER_UNIT, Int32GetDatum(line->components[j].per_unit));
+			oms_rows_add(*parts);
 		}
 	}
 }
 
 static void
-add_charges(OmsRows *rows, const OmsDraft *draft)
+add_charges(OmsRows **charges, const OmsDraft *draft)
 {
+	OmsRows    *rows;
 	int			i;
+
+	if (draft->ncharges == 0)
+		return;
+	if (*charges == NULL)
+		*charges = oms_rows_begin("order_charge");
+	rows = *charges;
 
 	for (i = 0; i < draft->ncharges; i++)
 	{
@@ -280,8 +289,8 @@ oms_draft_write(OmsDraft **drafts, int n)
 {
 	OmsRows    *orders = oms_rows_begin("sales_order");
 	OmsRows    *lines = oms_rows_begin("order_line");
-	OmsRows    *parts = oms_rows_begin("order_line_component");
-	OmsRows    *charges = oms_rows_begin("order_charge");
+	OmsRows    *parts = NULL;	/* few orders have kits or charges */
+	OmsRows    *charges = NULL;
 	OmsRows    *reservations = oms_rows_begin("reservation");
 	bool		references = false;
 	int			i;
@@ -304,13 +313,15 @@ oms_draft_write(OmsDraft **drafts, int n)
 			oms_draft_give_back(drafts[i]);
 			continue;
 		}
-		add_lines(lines, parts, drafts[i]);
-		add_charges(charges, drafts[i]);
+		add_lines(lines, &parts, drafts[i]);
+		add_charges(&charges, drafts[i]);
 		add_promises(reservations, drafts[i]);
 	}
 	oms_rows_run(lines, &statements[ST_LINES]);
-	oms_rows_run(parts, &statements[ST_PARTS]);
-	oms_rows_run(charges, &statements[ST_CHARGES]);
+	if (parts != NULL)
+		oms_rows_run(parts, &statements[ST_PARTS]);
+	if (charges != NULL)
+		oms_rows_run(charges, &statements[ST_CHARGES]);
 	oms_rows_run(reservations, &statements[ST_RESERVATIONS]);
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
