@@ -91,14 +91,15 @@ sub is_same
 	return 0;
 }
 
-# Rows and checksum of each table, those that belong to the node left out.
+# Rows and checksum of each table, and view, those that belong to the node left out.
 sub contents
 {
-	my ($node, $db) = @_;
-	my $query = $node->safe_psql($db, <<'SQL');
-SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\n'' ORDER BY t::text COLLATE "C")) FROM %s t',
+	my ($node, $db, $views) = @_;
+	my $kinds = $views ? "'r', 'p', 'v'" : "'r', 'p'";
+	my $query = $node->safe_psql($db, <<"SQL");
+SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\\n'' ORDER BY t::text COLLATE "C")) FROM %s t',
 		relname, oid::regclass), ' UNION ALL ' ORDER BY relname COLLATE "C")
-	FROM pg_class WHERE relnamespace = 'oms'::regnamespace AND relkind IN ('r', 'p')
+	FROM pg_class WHERE relnamespace = 'oms'::regnamespace AND relkind IN ($kinds)
 		AND relname NOT IN (SELECT table_name FROM oms.table_class WHERE class = 'local')
 SQL
 	return $node->safe_psql($db, $query);
@@ -111,14 +112,15 @@ sub counters
 	return $node->safe_psql($db, 'SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2');
 }
 
-# The definition of everything, as pg_dump says it. Reading its own words back,
-# PostgreSQL needs fewer parentheses, so they do not count.
+# The definition of everything, as pg_dump says it; without the text of views
+# if it is to be compared with a restored one, for PostgreSQL puts it a little
+# differently once it has read its own words.
 sub schema
 {
-	my ($node, $db) = @_;
+	my ($node, $db, $views) = @_;
 	my ($out, $err) = run_command([ 'pg_dump', '-s', '-d', $node->connstr($db) ]);
 	$out =~ s/^\\(?:un)?restrict.*\n//mg;
-	$out =~ tr/()//d;
+	$out =~ s/^(CREATE (?:OR REPLACE )?VIEW \S+).*?;$/$1/msg unless $views;
 	return $out;
 }
 
