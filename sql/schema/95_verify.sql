@@ -3,7 +3,9 @@
 CREATE OR REPLACE VIEW oms.verify_all AS
 SELECT merchant_id, rule, object, expected, found FROM oms.verify_inventory
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_returns
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_event;
 COMMENT ON VIEW oms.verify_all IS 'Every broken invariant of every merchant; oms.verify(merchant) asks for one';

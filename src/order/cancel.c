@@ -12,6 +12,7 @@
 #include "core/money.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "fulfilment/promise.h"
 #include "order/order.h"
 #include "payment/payment.h"
 
@@ -23,9 +24,6 @@ enum
 	ST_LINE,
 	ST_CANCEL_LINE,
 	ST_CANCEL_ALL,
-	ST_PROMISES,
-	ST_RELEASE,
-	ST_SHRINK,
 	ST_RELEASE_ALL
 };
 
@@ -45,64 +43,10 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND order_id = $2 AND cancelled < ordered",
 		2, {INT4OID, INT8OID}
 	},
-	/* Parts of a kit carry their units per line unit; a plain item counts one. */
-	[ST_PROMISES] = {
-		"SELECT r.item_id, r.location_id, r.reservation_id, r.quantity, coalesce(c.per_unit, 1) "
-		"FROM oms.reservation r LEFT JOIN oms.order_line_component c ON c.merchant_id = r.merchant_id "
-		"AND c.order_id = r.order_id AND c.line_no = r.line_no AND c.item_id = r.item_id "
-		"WHERE r.merchant_id = $1 AND r.order_id = $2 AND r.line_no = $3 "
-		"ORDER BY r.item_id, r.reservation_id DESC",
-		3, {INT4OID, INT8OID, INT4OID}
-	},
-	[ST_RELEASE] = {
-		"DELETE FROM oms.reservation WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND reservation_id = $4",
-		4, {INT4OID, INT8OID, INT4OID, INT8OID}
-	},
-	[ST_SHRINK] = {
-		"UPDATE oms.reservation SET quantity = quantity - $5 "
-		"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND reservation_id = $4",
-		5, {INT4OID, INT8OID, INT4OID, INT8OID, INT8OID}
-	},
 	[ST_RELEASE_ALL] = {
 		"DELETE FROM oms.reservation WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}
 	},
 };
-
-void
-oms_release_promises(int32 merchant, int64 order_id, int32 line_no, int32 units)
-{
-	Datum		values[5] = {Int32GetDatum(merchant), Int64GetDatum(order_id), Int32GetDatum(line_no)};
-	uint64		rows = oms_run(&statements[ST_PROMISES], values, NULL);
-	SPITupleTable *promises = SPI_tuptable;
-	int64		item = 0;
-	int64		left = 0;
-	uint64		i;
-
-	for (i = 0; i < rows; i++)
-	{
-		bool		isnull;
-		Datum		columns[5];
-		int64		quantity;
-		int			column;
-
-		for (column = 0; column < 5; column++)
-			columns[column] = SPI_getbinval(promises->vals[i], promises->tupdesc, column + 1, &isnull);
-		if (DatumGetInt64(columns[0]) != item)
-		{
-			item = DatumGetInt64(columns[0]);
-			left = (int64) units * DatumGetInt32(columns[4]);
-		}
-		if (left == 0)
-			continue;
-		quantity = DatumGetInt64(columns[3]);
-		values[1] = columns[0];
-		values[2] = columns[1];
-		values[3] = columns[2];
-		values[4] = Int64GetDatum(left);
-		oms_run_guarded(&statements[quantity <= left ? ST_RELEASE : ST_SHRINK], values, NULL);
-		left -= Min(left, quantity);
-	}
-}
 
 /* Units of the line that may still be cancelled, and how they stand. */
 typedef struct Cancellable
@@ -194,7 +138,7 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 			values[3] = Int32GetDatum((int32) units);
 			values[4] = Int32GetDatum(from_backorder);
 			values[5] = Int32GetDatum(from_promise);
-			oms_release_promises(merchant, order_id, line_no, from_promise);
+			oms_promise_release_spare(merchant, order_id, line_no, from_promise);
 			oms_run_guarded(&statements[ST_CANCEL_LINE], values, NULL);
 
 			oms_json_begin(&json);

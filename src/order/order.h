@@ -57,12 +57,6 @@ extern void oms_order_confirm_if_free(int32 merchant, int64 order_id, const char
  */
 extern void oms_order_refresh(int32 merchant, int64 order_id);
 
-/*
- * Releases the promises of so many units of a line, latest first; a kit's
- * parts each in their own quantity.  The caller moves the line's counter.
- */
-extern void oms_release_promises(int32 merchant, int64 order_id, int32 line_no, int32 units);
-
 /* The next id of oms.order_id_seq. */
 extern int64 oms_next_order_id(void);
 

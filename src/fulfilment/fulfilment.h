@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ * fulfilment.h
+ *	  What the files of fulfilment share.  Every command locks the order
+ *	  first, so all work on one order is one after the other.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_FULFILMENT_H
+#define OMS_FULFILMENT_H
+
+#include "core/money.h"
+#include "fulfilment/promise.h"
+#include "order/order.h"
+#include "utils/jsonb.h"
+
+typedef struct OmsFulfilment
+{
+	int32		merchant;
+	int64		fulfilment_id;
+	int64		order_id;
+	int32		location;
+	char		state[12];
+} OmsFulfilment;
+
+/* A line and a number of its units, as commands are told. */
+typedef struct OmsUnits
+{
+	int32		line_no;
+	int32		quantity;
+} OmsUnits;
+
+/* A line of a fulfilment. */
+typedef struct OmsFulfilmentLine
+{
+	int32		line_no;
+	int32		quantity;
+	int32		picked;
+	int32		packed;
+	int32		shipped;
+} OmsFulfilmentLine;
+
+typedef enum OmsShipmentPolicy
+{
+	OMS_SHIP_AS_AVAILABLE,
+	OMS_SHIP_LINE_COMPLETE,
+	OMS_SHIP_ORDER_COMPLETE
+} OmsShipmentPolicy;
+
+/* Who and why, for events. */
+typedef struct OmsCause
+{
+	const char *actor;
+	const char *reason;
+	const char *request_key;
+} OmsCause;
+
+/* fulfilment.c */
+
+/* Locks the order of the fulfilment, then reads both.  OM002 when there is none. */
+extern void oms_fulfilment_lock(int32 merchant, int64 fulfilment_id, OmsFulfilment *fulfilment, OmsOrderHead *head);
+extern OmsFulfilmentLine *oms_fulfilment_lines(const OmsFulfilment *fulfilment, int *n);
+/* [{"line":1,"quantity":2}]; OM003 with the path where it is none, or names a line twice. */
+extern OmsUnits *oms_units_document(Jsonb *document, int *n);
+extern Datum oms_units_lines(const OmsUnits *units, int n);
+extern Datum oms_units_quantities(const OmsUnits *units, int n);
+extern Datum oms_int4_array(const int32 *values, int n);
+extern Datum oms_int8_array(const int64 *values, int n);
+/* Sets the states of fulfilments from their lines. */
+extern void oms_fulfilment_refresh(int32 merchant, const int64 *fulfilments, int n);
+/* What the order's policy asks for at this instant. */
+extern OmsShipmentPolicy oms_shipment_policy(const OmsOrderHead *head);
+/* One event about the fulfilment. */
+extern void oms_fulfilment_event(const OmsFulfilment *fulfilment, const char *type, const OmsUnits *units, int n,
+								 int64 carton, const OmsCause *cause);
+
+/* plan.c, pick.c, pack.c, ship.c: the commands' work, under the order's lock and inside oms_begin() */
+extern int	oms_plan(const OmsOrderHead *head, const OmsCause *cause, int64 **fulfilments);
+extern int64 oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const OmsCause *cause);
+
+typedef struct OmsCartonMeasures
+{
+	int32		weight_g;		/* -1: not given */
+	int32		length_mm;
+	int32		width_mm;
+	int32		height_mm;
+	char	   *sscc;
+} OmsCartonMeasures;
+
+extern int64 oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int64 carton,
+							const OmsCartonMeasures *measures, const OmsCause *cause);
+
+#endif							/* OMS_FULFILMENT_H */
