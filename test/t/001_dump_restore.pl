@@ -12,6 +12,7 @@ my $new = server('new');
 shop($old, 'shop');
 trade($old, 'shop');
 is_sound($old, 'shop', 'before');
+is($old->safe_psql('shop', 'SELECT (SELECT count(*) FROM oms.shipment), (SELECT count(*) FROM oms.refund)'), '15|5', 'there is something to lose');
 
 my $contents = contents($old, 'shop', 'views');
 my $counters = counters($old, 'shop');
