@@ -1,5 +1,8 @@
 -- Events, tasks and messages: reading the log, working off tasks, writing to customers.
 
+CREATE FUNCTION oms.event_position() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_event_position';
+COMMENT ON FUNCTION oms.event_position() IS 'Trigger: event.tx is the writer''s, whatever an INSERT says';
+
 CREATE FUNCTION oms.message_template_guard() RETURNS trigger LANGUAGE C
 	AS 'MODULE_PATHNAME', 'oms_message_template_guard';
 COMMENT ON FUNCTION oms.message_template_guard() IS 'Trigger of message_template: refuses placeholders that the kind does not have (OM016) and counts the version up';
