@@ -1,0 +1,1 @@
+select * from oms.place_orders(1, 'bench-' || :client_id, 1000);
