@@ -48,7 +48,8 @@ enum
 /*
  * run_at of a leased task is the end of its lease, so due ones of both states
  * stand in one index.  A task whose last lease ran out without an answer dies
- * here: its worker died of it often enough.
+ * here: its worker died of it often enough.  The arrays keep the planner, who
+ * cannot know how few rows LIMIT lets through, from reading the whole table.
  */
 #define CLAIM(which) \
 	"WITH due AS MATERIALIZED (" \
@@ -62,7 +63,8 @@ enum
 	" leased_by = CASE WHEN t.attempts >= t.max_attempts THEN NULL ELSE $6 END, " \
 	" last_error = CASE WHEN t.attempts >= t.max_attempts THEN 'lease ' || t.lease || ' of worker ' || t.leased_by || ' ran out' ELSE t.last_error END, " \
 	" attempts = LEAST(t.attempts + 1, t.max_attempts), lease = t.lease + 1 " \
-	"FROM due d WHERE t.merchant_id = d.merchant_id AND t.task_id = d.task_id " \
+	"FROM unnest(ARRAY(SELECT d.merchant_id FROM due d), ARRAY(SELECT d.task_id FROM due d)) d (merchant_id, task_id) " \
+	"WHERE t.merchant_id = d.merchant_id AND t.task_id = d.task_id " \
 	"RETURNING t.merchant_id, t.task_id, t.lease, t.kind, t.order_id, t.subject_type, t.subject_id, t.payload, " \
 	"t.attempts, t.leased_until, t.state, t.last_error"
 #define CLAIM_TYPES {INT4OID, TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TEXTOID}
