@@ -34,7 +34,7 @@ COMMENT ON COLUMN oms.event.data IS 'Payload; its shape is stated by type and ve
 
 CREATE TABLE IF NOT EXISTS oms.consumer (
 	merchant_id	int NOT NULL REFERENCES oms.merchant,
-	name		text NOT NULL CHECK (name <> ''),
+	name		text COLLATE "C" NOT NULL CHECK (name <> ''),
 	types		text[] CHECK (cardinality(types) > 0),
 	tx			bigint NOT NULL DEFAULT 0,
 	event_id	bigint NOT NULL DEFAULT 0,
@@ -64,9 +64,9 @@ CREATE TABLE IF NOT EXISTS oms.task (
 	max_attempts	int NOT NULL DEFAULT 8 CHECK (max_attempts > 0),
 	lease			int NOT NULL DEFAULT 0,
 	state			text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'leased', 'done', 'dead')),
-	kind			text NOT NULL CHECK (kind <> ''),
+	kind			text COLLATE "C" NOT NULL CHECK (kind <> ''),
 	subject_type	text,
-	dedup_key		text,
+	dedup_key		text COLLATE "C",
 	leased_by		text,
 	last_error		text,
 	payload			jsonb NOT NULL DEFAULT '{}',
@@ -102,7 +102,7 @@ COMMENT ON COLUMN oms.task.payload IS 'What the worker needs to know, complete';
 COMMENT ON COLUMN oms.task.result IS 'What the worker answered';
 
 CREATE TABLE IF NOT EXISTS oms.message_kind (
-	kind		text PRIMARY KEY,
+	kind		text COLLATE "C" PRIMARY KEY,
 	fields		text[] NOT NULL,
 	description	text NOT NULL
 );
@@ -114,8 +114,8 @@ COMMENT ON COLUMN oms.message_kind.description IS 'When it is written';
 CREATE TABLE IF NOT EXISTS oms.message_template (
 	merchant_id	int NOT NULL REFERENCES oms.merchant,
 	channel_id	int NOT NULL DEFAULT 0 CHECK (channel_id >= 0),
-	language	text NOT NULL DEFAULT 'en' CHECK (language ~ '^[a-z]{2,3}(-[A-Za-z0-9]+)*$'),
-	kind		text NOT NULL REFERENCES oms.message_kind,
+	language	text COLLATE "C" NOT NULL DEFAULT 'en' CHECK (language ~ '^[a-z]{2,3}(-[A-Za-z0-9]+)*$'),
+	kind		text COLLATE "C" NOT NULL REFERENCES oms.message_kind,
 	version		int NOT NULL DEFAULT 1,
 	subject		text NOT NULL CHECK (subject <> ''),
 	body		text NOT NULL CHECK (body <> ''),
@@ -137,10 +137,10 @@ CREATE TABLE IF NOT EXISTS oms.message (
 	order_id			bigint NOT NULL,
 	created_at			timestamptz NOT NULL DEFAULT now(),
 	template_version	int NOT NULL,
-	kind				text NOT NULL,
-	fact				text NOT NULL,
+	kind				text COLLATE "C" NOT NULL,
+	fact				text COLLATE "C" NOT NULL,
 	recipient			text,
-	language			text NOT NULL,
+	language			text COLLATE "C" NOT NULL,
 	subject				text NOT NULL,
 	body				text NOT NULL,
 	data				jsonb NOT NULL DEFAULT '{}',
@@ -164,8 +164,8 @@ COMMENT ON COLUMN oms.message.data IS 'The fields it was rendered from';
 
 CREATE TABLE IF NOT EXISTS oms.inbound_message (
 	merchant_id			int NOT NULL REFERENCES oms.merchant,
-	source				text NOT NULL CHECK (source <> ''),
-	id					text NOT NULL CHECK (id <> ''),
+	source				text COLLATE "C" NOT NULL CHECK (source <> ''),
+	id					text COLLATE "C" NOT NULL CHECK (id <> ''),
 	received_at			timestamptz NOT NULL DEFAULT now(),
 	repeated			int NOT NULL DEFAULT 0,
 	conflicts			int NOT NULL DEFAULT 0,

@@ -35,13 +35,21 @@ static OmsStatement statements[] = {
 		12, {INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID}
 	},
 	[ST_NODE] = {"SELECT system_identifier, tx_base FROM oms.node", 0, {0}},
+	/*
+	 * Above every position there is, events' and cursors', for every
+	 * transaction that may still write: also one that began before this one
+	 * and will find the base already moved.
+	 */
 	[ST_MOVE_NODE] = {
 		"INSERT INTO oms.node (system_identifier, tx_base) "
-		"VALUES ($1, coalesce((SELECT max(tx) + 1 - $2 FROM oms.event), 0)) "
+		"VALUES ($1, coalesce((SELECT max(p.tx) + 1 - pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ("
+		"SELECT e.tx FROM oms.merchant m, LATERAL (SELECT e.tx FROM oms.event e WHERE e.merchant_id = m.merchant_id "
+		"ORDER BY e.tx DESC, e.event_id DESC LIMIT 1) e "
+		"UNION ALL SELECT c.tx FROM oms.consumer c WHERE (c.tx, c.event_id) > (0, 0)) p), 0)) "
 		"ON CONFLICT (only_row) DO UPDATE SET system_identifier = excluded.system_identifier, "
 		"tx_base = CASE WHEN node.system_identifier = excluded.system_identifier "
 		"THEN node.tx_base ELSE excluded.tx_base END RETURNING tx_base",
-		2, {INT8OID, INT8OID}
+		1, {INT8OID}
 	},
 };
 
@@ -67,8 +75,9 @@ node_base(void)
 			base = oms_get_int64(0, 2);
 		else
 		{
-			Datum		values[2] = {Int64GetDatum(own), Int64GetDatum((int64) U64FromFullTransactionId(GetTopFullTransactionId()))};
+			Datum		values[1] = {Int64GetDatum(own)};
 
+			(void) GetTopFullTransactionId();
 			oms_run_guarded(&statements[ST_MOVE_NODE], values, NULL);
 			base = oms_get_int64(0, 1);
 		}
