@@ -344,7 +344,7 @@ WITH fact AS (
 			WHERE o.merchant_id = r.merchant_id AND o.payment_id = r.payment_id AND o.class = 'void' AND o.done AND o.amount IS NULL
 			  AND o.first > r.event_id))
 	UNION ALL
-	SELECT merchant_id, payment_id, class, value, first, -1
+	SELECT merchant_id, payment_id, class, value, first, -1 AS move
 	FROM operation
 	WHERE NOT named AND class IN ('authorize', 'capture', 'void', 'refund') AND value IS NOT NULL
 ), walk AS (

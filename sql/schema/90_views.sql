@@ -142,6 +142,53 @@ COMMENT ON VIEW oms.consumer_lag IS 'Consumers of the log and what waits for eac
 COMMENT ON COLUMN oms.consumer_lag.waiting IS 'Events behind the cursor that the consumer wants, also those not readable yet';
 COMMENT ON COLUMN oms.consumer_lag.oldest_at IS 'When the oldest of them was written (UTC instant)';
 
+CREATE OR REPLACE VIEW oms.open_work AS
+SELECT o.merchant_id, 'confirm order' AS work, 'order' AS subject_type, o.order_id AS subject_id, o.order_id, o.placed_at AS since, NULL::text AS detail
+FROM oms.sales_order o WHERE o.lifecycle = 'placed' AND NOT o.on_hold
+UNION ALL
+SELECT h.merchant_id, 'decide hold', 'order', h.order_id, h.order_id, h.placed_at, concat_ws(': ', h.kind, h.reason)
+FROM oms.order_hold h WHERE h.released_at IS NULL
+UNION ALL
+SELECT l.merchant_id, 'map line', 'order', l.order_id, l.order_id, o.placed_at, 'line ' || l.line_no || ' SKU ' || l.sku
+FROM oms.order_line l
+JOIN oms.sales_order o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id
+WHERE l.item_id IS NULL AND l.cancelled < l.ordered
+UNION ALL
+SELECT l.merchant_id, 'get stock', 'order', l.order_id, l.order_id, o.placed_at, 'line ' || l.line_no || ': ' || l.backordered || ' of ' || l.sku
+FROM oms.order_line l
+JOIN oms.sales_order o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id
+WHERE l.backordered > 0
+UNION ALL
+SELECT p.merchant_id, 'plan', 'order', p.order_id, p.order_id, min(p.placed_at), sum(p.quantity) || ' units'
+FROM oms.ready_to_plan p GROUP BY p.merchant_id, p.order_id
+UNION ALL
+SELECT p.merchant_id, 'pick', 'fulfilment', p.fulfilment_id, p.order_id, min(p.planned_at), sum(p.quantity) || ' units'
+FROM oms.ready_to_pick p GROUP BY p.merchant_id, p.fulfilment_id, p.order_id
+UNION ALL
+SELECT p.merchant_id, 'pack', 'fulfilment', p.fulfilment_id, p.order_id, min(p.planned_at), sum(p.quantity) || ' units'
+FROM oms.ready_to_pack p GROUP BY p.merchant_id, p.fulfilment_id, p.order_id
+UNION ALL
+SELECT p.merchant_id, 'ship', 'carton', p.carton_id, p.order_id, p.packed_at, p.units || ' units'
+FROM oms.ready_to_ship p
+UNION ALL
+SELECT r.merchant_id, CASE r.state WHEN 'requested' THEN 'decide return' WHEN 'approved' THEN 'receive return' ELSE 'inspect return' END,
+	   'return', r.return_id, r.order_id, r.requested_at,
+	   CASE r.state WHEN 'requested' THEN r.requested WHEN 'approved' THEN r.expected ELSE r.to_inspect END || ' units'
+FROM oms.return_open r WHERE r.state <> 'received' OR r.to_inspect > 0
+UNION ALL
+SELECT r.merchant_id, 'move refund', 'refund', r.refund_id, r.order_id, r.granted_at, r.amount - r.moved || ' ' || r.currency
+FROM oms.refund r WHERE r.state IN ('granted', 'failed')
+UNION ALL
+SELECT t.merchant_id, 'revive task', 'task', t.task_id, t.order_id, t.run_at, t.kind || ': ' || t.last_error
+FROM oms.task t WHERE t.state = 'dead'
+UNION ALL
+SELECT i.merchant_id, 'settle conflict', 'inbound_message', NULL, NULL, i.last_at, i.source || ' ' || i.id
+FROM oms.inbound_message i WHERE i.conflicts > 0;
+COMMENT ON VIEW oms.open_work IS 'What somebody has to do next: one row for each piece of work, oldest since is most urgent';
+COMMENT ON COLUMN oms.open_work.work IS 'confirm order, decide hold, map line, get stock, plan, pick, pack, ship, decide return, receive return, inspect return, move refund, revive task, settle conflict';
+COMMENT ON COLUMN oms.open_work.subject_type IS 'What it is about: order, fulfilment, carton, return, refund, task, inbound_message';
+COMMENT ON COLUMN oms.open_work.since IS 'Since when (UTC instant)';
+
 CREATE OR REPLACE VIEW oms.verify_event AS
 SELECT e.merchant_id, 'event_position' AS rule, 'event ' || e.tx || '/' || e.event_id AS object,
 	   'tx below ' || h.next AS expected, e.tx::text AS found
