@@ -76,6 +76,9 @@ extern void oms_fulfilment_event(const OmsFulfilment *fulfilment, const char *ty
 extern int	oms_plan(const OmsOrderHead *head, const OmsCause *cause, int64 **fulfilments);
 extern int64 oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const OmsCause *cause);
 
+/* Cancels all open fulfilments of the order, for an order that is cancelled: what was picked goes back on the shelf. */
+extern void oms_fulfilment_undo_all(const OmsOrderHead *head);
+
 typedef struct OmsCartonMeasures
 {
 	int32		weight_g;		/* -1: not given */

@@ -26,6 +26,7 @@ enum
 	ST_INSERT_LINES,
 	ST_OF_REQUEST,
 	ST_OF_PLAN,
+	ST_OPEN,
 	ST_CANCEL_LINES,
 	ST_CANCEL_CARTONS,
 	ST_UNDO_COUNTERS,
@@ -89,6 +90,11 @@ static OmsStatement statements[] = {
 		"JOIN oms.location l ON l.merchant_id = f.merchant_id AND l.location_id = f.location_id "
 		"WHERE f.merchant_id = $1 AND f.fulfilment_id = ANY ($2) ORDER BY f.fulfilment_id",
 		2, {INT4OID, INT8ARRAYOID}
+	},
+	[ST_OPEN] = {
+		"SELECT fulfilment_id, location_id FROM oms.fulfilment WHERE merchant_id = $1 AND order_id = $2 "
+		"AND state IN ('planned', 'picking', 'picked', 'packed') ORDER BY fulfilment_id",
+		2, {INT4OID, INT8OID}
 	},
 	[ST_CANCEL_LINES] = {
 		"UPDATE oms.fulfilment_line SET quantity = shipped, picked = shipped, packed = shipped "
@@ -309,6 +315,68 @@ oms_plan_fulfilment(PG_FUNCTION_ARGS)
 }
 
 /*
+ * What of the fulfilment has not left goes back to being promised and
+ * unplanned; open cartons become void.  Returns the units.
+ */
+static int64
+undo(const OmsFulfilment *fulfilment)
+{
+	int			nlines;
+	OmsFulfilmentLine *lines = oms_fulfilment_lines(fulfilment, &nlines);
+	OmsUnits   *undone = palloc((nlines + 1) * sizeof(OmsUnits));
+	int32	   *line_no = palloc((nlines + 1) * sizeof(int32));
+	int32	   *picked = palloc((nlines + 1) * sizeof(int32));
+	int32	   *packed = palloc((nlines + 1) * sizeof(int32));
+	Datum		values[5];
+	int64		units = 0;
+	int			n = 0;
+	int			i;
+
+	for (i = 0; i < nlines; i++)
+		if (lines[i].quantity > lines[i].shipped)
+		{
+			undone[n] = (OmsUnits) {lines[i].line_no, lines[i].quantity - lines[i].shipped};
+			line_no[n] = lines[i].line_no;
+			picked[n] = lines[i].picked - lines[i].shipped;
+			packed[n] = lines[i].packed - lines[i].shipped;
+			units += undone[n].quantity;
+			n++;
+		}
+
+	values[0] = Int32GetDatum(fulfilment->merchant);
+	values[1] = Int64GetDatum(fulfilment->fulfilment_id);
+	oms_run_guarded(&statements[ST_CANCEL_LINES], values, NULL);
+	oms_run_guarded(&statements[ST_CANCEL_CARTONS], values, NULL);
+	oms_fulfilment_refresh(fulfilment->merchant, &fulfilment->fulfilment_id, 1);
+	values[1] = Int64GetDatum(fulfilment->order_id);
+	values[2] = oms_int4_array(line_no, n);
+	values[3] = oms_int4_array(picked, n);
+	values[4] = oms_int4_array(packed, n);
+	oms_run_guarded(&statements[ST_UNDO_COUNTERS], values, NULL);
+	oms_fulfilment_event(fulfilment, "fulfilment.cancelled", undone, n, 0, NULL);
+	return units;
+}
+
+void
+oms_fulfilment_undo_all(const OmsOrderHead *head)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	uint64		rows = oms_run(&statements[ST_OPEN], values, NULL);
+	OmsFulfilment *open = palloc0((rows + 1) * sizeof(OmsFulfilment));
+	uint64		i;
+
+	for (i = 0; i < rows; i++)
+	{
+		open[i].merchant = head->merchant;
+		open[i].order_id = head->order_id;
+		open[i].fulfilment_id = oms_get_int64(i, 1);
+		open[i].location = oms_get_int32(i, 2);
+	}
+	for (i = 0; i < rows; i++)
+		(void) undo(&open[i]);
+}
+
+/*
  * cancel_fulfilment(merchant, fulfilment, request_key, actor, reason): what
  * has not left goes back to being promised and unplanned.  Locks the order.
  * Raises OM002, OM008.
@@ -322,24 +390,14 @@ oms_cancel_fulfilment(PG_FUNCTION_ARGS)
 	OmsCause	cause = {oms_actor(fcinfo, 3), oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH), key};
 	OmsFulfilment fulfilment;
 	OmsOrderHead head;
-	OmsFulfilmentLine *lines;
-	OmsUnits   *undone;
-	int32	   *line_no;
-	int32	   *picked;
-	int32	   *packed;
-	Datum		values[5];
-	int64		result;
-	int64		units = 0;
-	int			nlines;
-	int			n = 0;
-	int			i;
+	int64		units;
 
 	oms_begin();
 	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "cancel_fulfilment", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
+	if (oms_request_seen(merchant, key, "cancel_fulfilment", key ? oms_hash_arguments(fcinfo, 2) : 0, &units))
 	{
 		oms_end();
-		PG_RETURN_INT64(result);
+		PG_RETURN_INT64(units);
 	}
 	oms_fulfilment_lock(merchant, fulfilment_id, &fulfilment, &head);
 	if (strcmp(fulfilment.state, "shipped") == 0 || strcmp(fulfilment.state, "cancelled") == 0)
@@ -348,34 +406,7 @@ oms_cancel_fulfilment(PG_FUNCTION_ARGS)
 				 errmsg("fulfilment " INT64_FORMAT " cannot be cancelled", fulfilment_id),
 				 errdetail("It is %s.", fulfilment.state),
 				 strcmp(fulfilment.state, "shipped") == 0 ? errhint("What has left comes back as a return: request_return().") : 0));
-
-	lines = oms_fulfilment_lines(&fulfilment, &nlines);
-	undone = palloc((nlines + 1) * sizeof(OmsUnits));
-	line_no = palloc((nlines + 1) * sizeof(int32));
-	picked = palloc((nlines + 1) * sizeof(int32));
-	packed = palloc((nlines + 1) * sizeof(int32));
-	for (i = 0; i < nlines; i++)
-		if (lines[i].quantity > lines[i].shipped)
-		{
-			undone[n] = (OmsUnits) {lines[i].line_no, lines[i].quantity - lines[i].shipped};
-			line_no[n] = lines[i].line_no;
-			picked[n] = lines[i].picked - lines[i].shipped;
-			packed[n] = lines[i].packed - lines[i].shipped;
-			units += undone[n].quantity;
-			n++;
-		}
-
-	values[0] = Int32GetDatum(merchant);
-	values[1] = Int64GetDatum(fulfilment_id);
-	oms_run_guarded(&statements[ST_CANCEL_LINES], values, NULL);
-	oms_run_guarded(&statements[ST_CANCEL_CARTONS], values, NULL);
-	oms_fulfilment_refresh(merchant, &fulfilment_id, 1);
-	values[1] = Int64GetDatum(fulfilment.order_id);
-	values[2] = oms_int4_array(line_no, n);
-	values[3] = oms_int4_array(picked, n);
-	values[4] = oms_int4_array(packed, n);
-	oms_run_guarded(&statements[ST_UNDO_COUNTERS], values, NULL);
-	oms_fulfilment_event(&fulfilment, "fulfilment.cancelled", undone, n, 0, &cause);
+	units = undo(&fulfilment);
 	oms_request_done(merchant, key, units);
 	oms_end();
 	PG_RETURN_INT64(units);

@@ -12,6 +12,7 @@
 #include "core/money.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "fulfilment/fulfilment.h"
 #include "fulfilment/promise.h"
 #include "order/order.h"
 #include "payment/payment.h"
@@ -29,7 +30,8 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_LINE] = {
-		"SELECT ordered, cancelled, picked, backordered, allocated FROM oms.order_line "
+		"SELECT ordered, cancelled, picked, backordered, ordered - cancelled - shipped - allocated - backordered "
+		"FROM oms.order_line "
 		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
@@ -55,7 +57,7 @@ typedef struct Cancellable
 	int32		cancelled;
 	int32		units;
 	int32		backordered;
-	int32		allocated;
+	int32		without;		/* neither promised nor backordered */
 } Cancellable;
 
 static void
@@ -71,8 +73,7 @@ read_line(const OmsOrderHead *head, int32 line_no, Cancellable *line)
 	line->cancelled = oms_get_int32(0, 2);
 	line->units = line->ordered - line->cancelled - oms_get_int32(0, 3);
 	line->backordered = oms_get_int32(0, 4);
-	/* Picked units keep their promise. */
-	line->allocated = oms_get_int32(0, 5);
+	line->without = oms_get_int32(0, 5);
 }
 
 /* The money and the events of a cancellation, once the counters are written. */
@@ -127,9 +128,9 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 					 errdetail("%d ordered, %d cancelled before, %d neither cancelled nor picked.",
 							   line.ordered, line.cancelled, line.units),
 					 errhint("What was picked is put back by cancel_fulfilment(); what was shipped comes back by request_return().")));
-		/* Units without stock go first; then promised ones; units that were never asked for stock need neither. */
+		/* Units without stock go first, promised ones last. */
 		from_backorder = Min(line.backordered, (int32) units);
-		from_promise = Min(line.allocated, (int32) units - from_backorder);
+		from_promise = Max((int32) units - from_backorder - line.without, 0);
 		if (units > 0)
 		{
 			values[0] = Int32GetDatum(merchant);
@@ -186,6 +187,7 @@ oms_cancel_order(PG_FUNCTION_ARGS)
 						 errmsg("order " INT64_FORMAT " has shipped units", order_id),
 						 errdetail("Its fulfilment is \"%s\".", head.fulfilment_state),
 						 errhint("Cancel what is open with cancel_line(); take back what was shipped with request_return().")));
+			oms_fulfilment_undo_all(&head);
 			oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
 			oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL);
 			settle(&head, actor, reason);
