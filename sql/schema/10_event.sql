@@ -212,6 +212,7 @@ SELECT t.merchant_id, t.kind, t.task_id, t.order_id, t.subject_type, t.subject_i
 FROM oms.task t
 WHERE t.state = 'dead';
 COMMENT ON VIEW oms.dead_letter IS 'Tasks that were given up after their last attempt; retry_task() makes them ready again';
+COMMENT ON COLUMN oms.dead_letter.died_at IS 'When the last attempt failed (UTC instant)';
 
 CREATE OR REPLACE TRIGGER event_guard_row BEFORE UPDATE OR DELETE ON oms.event
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_append_only('Old events leave by purge_events().');

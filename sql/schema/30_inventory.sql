@@ -139,3 +139,8 @@ FROM oms.stock s
 WHERE s.on_hand < 0 AND NOT EXISTS (SELECT 1 FROM oms.stock_movement m WHERE m.merchant_id = s.merchant_id
 	AND m.item_id = s.item_id AND m.location_id = s.location_id AND m.forced);
 COMMENT ON VIEW oms.verify_inventory IS 'Broken invariants of inventory; see verify()';
+COMMENT ON COLUMN oms.verify_inventory.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.verify_inventory.rule IS 'Invariant that is broken';
+COMMENT ON COLUMN oms.verify_inventory.object IS 'Where';
+COMMENT ON COLUMN oms.verify_inventory.expected IS 'What should be';
+COMMENT ON COLUMN oms.verify_inventory.found IS 'What is';

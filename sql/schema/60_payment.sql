@@ -191,6 +191,7 @@ SELECT p.merchant_id, p.order_id, count(*)::int AS payments,
 FROM oms.payment p
 GROUP BY p.merchant_id, p.order_id;
 COMMENT ON VIEW oms.payment_sum IS 'Payments summed per order, in the order''s currency; orders without a payment have no row';
+COMMENT ON COLUMN oms.payment_sum.payments IS 'Payments of the order';
 COMMENT ON COLUMN oms.payment_sum.held IS 'Authorized and neither captured nor given up: the live authorization, pending captures included';
 COMMENT ON COLUMN oms.payment_sum.capturable IS 'What may still be asked to capture';
 COMMENT ON COLUMN oms.payment_sum.refundable IS 'What may still be asked to refund';
@@ -461,6 +462,11 @@ LEFT JOIN (
 ) e ON e.merchant_id = f.merchant_id AND e.refund_id = f.refund_id
 WHERE f.pending > coalesce(e.asked, 0) OR (f.moved > 0 AND e.asked IS NULL);
 COMMENT ON VIEW oms.verify_payment IS 'Broken invariants of payments and refunds: amounts against the fold of payment_event, refunds against the exact shares of their lines, shipping refunded at most once';
+COMMENT ON COLUMN oms.verify_payment.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.verify_payment.rule IS 'Invariant that is broken';
+COMMENT ON COLUMN oms.verify_payment.object IS 'Where';
+COMMENT ON COLUMN oms.verify_payment.expected IS 'What should be';
+COMMENT ON COLUMN oms.verify_payment.found IS 'What is';
 
 CREATE OR REPLACE TRIGGER payment_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.payment
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Amounts follow from payment_event: use authorize(), capture(), void(), refund() or record_payment_event().');

@@ -85,3 +85,8 @@ WHERE l.item_id IS NULL AND l.cancelled < l.ordered AND NOT EXISTS (SELECT 1 FRO
 	WHERE h.merchant_id = l.merchant_id AND h.order_id = l.order_id AND h.kind = 'unmapped' AND h.released_at IS NULL)
 	AND o.lifecycle = 'placed';
 COMMENT ON VIEW oms.verify_order IS 'Broken invariants of orders; see verify()';
+COMMENT ON COLUMN oms.verify_order.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.verify_order.rule IS 'Invariant that is broken';
+COMMENT ON COLUMN oms.verify_order.object IS 'Where';
+COMMENT ON COLUMN oms.verify_order.expected IS 'What should be';
+COMMENT ON COLUMN oms.verify_order.found IS 'What is';

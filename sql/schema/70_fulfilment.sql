@@ -370,6 +370,9 @@ CREATE OR REPLACE VIEW oms.shipments AS
 	LEFT JOIN oms.carrier ca ON ca.merchant_id = s.merchant_id AND ca.carrier_id = s.carrier_id
 	LEFT JOIN oms.carrier_service sv ON sv.merchant_id = s.merchant_id AND sv.service_id = s.service_id;
 COMMENT ON VIEW oms.shipments IS 'Shipments as people read them';
+COMMENT ON COLUMN oms.shipments.order_number IS 'Own number, else the channel''s prefix and the order id';
+COMMENT ON COLUMN oms.shipments.carrier IS 'Code of the carrier; null: own delivery';
+COMMENT ON COLUMN oms.shipments.service IS 'Code of the carrier''s service';
 COMMENT ON COLUMN oms.shipments.tracking_url IS 'Page of the carrier for this number; null where the carrier has none';
 COMMENT ON COLUMN oms.shipments.units IS 'Units that left with it';
 COMMENT ON COLUMN oms.shipments.cartons IS 'Cartons in it';

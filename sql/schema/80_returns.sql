@@ -174,6 +174,11 @@ LEFT JOIN (
 ) m ON m.merchant_id = w.merchant_id AND m.source_id = w.return_id AND m.item_id = w.item_id
 WHERE (w.quantity, w.damaged, w.quarantine) IS DISTINCT FROM (coalesce(m.quantity, 0), coalesce(m.damaged, 0), coalesce(m.quarantine, 0));
 COMMENT ON VIEW oms.verify_returns IS 'Broken invariants of returns: counters of order lines against return lines, refunds and stock movements against dispositions';
+COMMENT ON COLUMN oms.verify_returns.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.verify_returns.rule IS 'Invariant that is broken';
+COMMENT ON COLUMN oms.verify_returns.object IS 'Where';
+COMMENT ON COLUMN oms.verify_returns.expected IS 'What should be';
+COMMENT ON COLUMN oms.verify_returns.found IS 'What is';
 
 CREATE OR REPLACE TRIGGER return_order_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.return_order
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use request_return(), decide_return(), receive_return(), inspect_return(), close_return() or cancel_return().');

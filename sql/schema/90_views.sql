@@ -12,6 +12,7 @@ FROM oms.sales_order o
 JOIN oms.channel c ON c.merchant_id = o.merchant_id AND c.channel_id = o.channel_id
 LEFT JOIN oms.customer u ON u.merchant_id = o.merchant_id AND u.customer_id = o.customer_id;
 COMMENT ON VIEW oms.orders IS 'Orders as people read them: one row each, with number, channel and customer spelled out';
+COMMENT ON COLUMN oms.orders.channel IS 'Code of the channel';
 COMMENT ON COLUMN oms.orders.number IS 'Own number, else the channel''s prefix and the order id';
 COMMENT ON COLUMN oms.orders.placed_at IS 'Instant (UTC)';
 COMMENT ON COLUMN oms.orders.placed_on IS 'Day in the channel''s time zone';
@@ -50,6 +51,7 @@ CROSS JOIN LATERAL (
 	SELECT coalesce(sum(r.quantity), 0)::bigint AS quantity FROM oms.reservation r
 	WHERE r.merchant_id = s.merchant_id AND r.item_id = s.item_id AND r.location_id = s.location_id) r;
 COMMENT ON VIEW oms.stock_level IS 'Stock by item and location, in units: available = on_hand - unavailable - allocated - safety';
+COMMENT ON COLUMN oms.stock_level.location IS 'Code of the location';
 COMMENT ON COLUMN oms.stock_level.unavailable IS 'Damaged, in quality control or quarantined';
 COMMENT ON COLUMN oms.stock_level.allocated IS 'Promised to orders and not shipped yet';
 COMMENT ON COLUMN oms.stock_level.safety IS 'Kept back';
@@ -84,6 +86,9 @@ FROM (
 JOIN oms.channel c ON c.merchant_id = f.merchant_id AND c.channel_id = f.channel_id
 GROUP BY f.merchant_id, c.code, f.day, f.currency;
 COMMENT ON VIEW oms.sales_by_day IS 'Sales by channel and day of the channel''s time zone. Orders count on the day they were placed, refunds on the day they were granted';
+COMMENT ON COLUMN oms.sales_by_day.channel IS 'Code of the channel';
+COMMENT ON COLUMN oms.sales_by_day.orders IS 'Orders placed';
+COMMENT ON COLUMN oms.sales_by_day.units IS 'Units ordered';
 COMMENT ON COLUMN oms.sales_by_day.day IS 'Day in the channel''s time zone';
 COMMENT ON COLUMN oms.sales_by_day.gross IS 'Quantity times price, before discount; with tax where the channel''s prices include it';
 COMMENT ON COLUMN oms.sales_by_day.discount IS 'Discounts';
@@ -105,6 +110,10 @@ LEFT JOIN (
 	WHERE o.customer_id IS NOT NULL
 	GROUP BY o.merchant_id, o.customer_id) s ON s.merchant_id = u.merchant_id AND s.customer_id = u.customer_id;
 COMMENT ON VIEW oms.customers IS 'Customers with how often and when they ordered';
+COMMENT ON COLUMN oms.customers.company IS 'Name of the company';
+COMMENT ON COLUMN oms.customers.orders IS 'Orders placed';
+COMMENT ON COLUMN oms.customers.first_order_at IS 'When the first was placed (UTC instant)';
+COMMENT ON COLUMN oms.customers.last_order_at IS 'When the latest was placed (UTC instant)';
 
 CREATE OR REPLACE VIEW oms.customer_value AS
 SELECT f.merchant_id, f.customer_id, f.currency, sum(f.orders) AS orders, sum(f.total) AS total, sum(f.cancelled) AS cancelled,
@@ -119,6 +128,10 @@ FROM (
 	WHERE o.customer_id IS NOT NULL AND r.cause <> 'cancel') f
 GROUP BY f.merchant_id, f.customer_id, f.currency;
 COMMENT ON VIEW oms.customer_value IS 'What each customer ordered and kept, by currency: net = total - cancelled - refunded';
+COMMENT ON COLUMN oms.customer_value.orders IS 'Orders placed';
+COMMENT ON COLUMN oms.customer_value.cancelled IS 'Part of total that fell away with cancelled units';
+COMMENT ON COLUMN oms.customer_value.refunded IS 'Refunds granted, but for cancelled units';
+COMMENT ON COLUMN oms.customer_value.net IS 'total - cancelled - refunded';
 
 CREATE OR REPLACE VIEW oms.messages AS
 SELECT m.merchant_id, m.message_id, m.order_id, m.kind, m.fact, m.recipient, m.language, m.subject, m.body, m.created_at,
@@ -239,3 +252,8 @@ LEFT JOIN oms.task t ON t.merchant_id = m.merchant_id AND t.kind = 'send_message
 GROUP BY m.merchant_id, m.message_id
 HAVING count(t.task_id) <> 1;
 COMMENT ON VIEW oms.verify_event IS 'Broken invariants of log, consumers, tasks and messages; see verify()';
+COMMENT ON COLUMN oms.verify_event.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.verify_event.rule IS 'Invariant that is broken';
+COMMENT ON COLUMN oms.verify_event.object IS 'Where';
+COMMENT ON COLUMN oms.verify_event.expected IS 'What should be';
+COMMENT ON COLUMN oms.verify_event.found IS 'What is';

@@ -11,6 +11,8 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
+#include "core/comments.h"
+
 PG_FUNCTION_INFO_V1(oms_install);
 
 static int
@@ -85,6 +87,8 @@ oms_install(PG_FUNCTION_ARGS)
 					 errmsg("could not run script \"%s\": %s", path, SPI_result_code_string(result))));
 		oms_end();
 	}
+	CommandCounterIncrement();
+	oms_describe_views();
 	AtEOXact_GUC(true, level);
 	PG_RETURN_VOID();
 }

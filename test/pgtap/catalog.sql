@@ -73,8 +73,9 @@ SELECT is_empty($$ SELECT r.name FROM routines r, pg_class c WHERE c.oid = 'oms.
 SELECT is_empty($$ SELECT name FROM routines WHERE coalesce(obj_description(oid, 'pg_proc'), '') = '' $$, 'every function has a comment');
 SELECT is_empty($$ SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'oms'::regnamespace AND c.relkind IN ('r', 'p', 'v')
 		AND coalesce(obj_description(c.oid, 'pg_class'), '') = '' $$, 'every table and view has a comment');
-SELECT is_empty($$ SELECT t.name, a.attname FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-		WHERE coalesce(col_description(t.oid, a.attnum), '') = '' $$, 'every column of a table has a comment');
+SELECT is_empty($$ SELECT c.oid::regclass, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.relnamespace = 'oms'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+			AND coalesce(col_description(c.oid, a.attnum), '') = '' $$, 'every column of a table or view has a comment');
 SELECT is_empty($$ SELECT t.name, a.attname FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE a.atttypid = 'timestamp'::regtype $$, 'instants have a time zone');
 
