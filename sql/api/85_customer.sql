@@ -61,18 +61,18 @@ COMMENT ON FUNCTION oms.order_timeline(int, bigint) IS 'Everything that happened
 
 -- Tracking by the customer
 
+CREATE FUNCTION oms.track_secret_seed() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_track_secret_seed';
+COMMENT ON FUNCTION oms.track_secret_seed() IS 'Trigger: a new merchant has a secret for its tracking links';
+
 CREATE FUNCTION oms.track_token(merchant int, order_id bigint) RETURNS text
-	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS $$
-	INSERT INTO oms.track_secret (merchant_id, secret)
-		SELECT m.merchant_id, gen_random_uuid()::text || gen_random_uuid()::text FROM oms.merchant m WHERE m.merchant_id = merchant
-		ON CONFLICT (merchant_id) DO NOTHING;
 	SELECT encode(sha256(convert_to(s.secret, 'UTF8') || sha256(convert_to(s.secret || ':' || o.merchant_id || ':' || o.order_id, 'UTF8'))), 'hex')
 	FROM oms.sales_order o
 	JOIN oms.track_secret s ON s.merchant_id = o.merchant_id
 	WHERE o.merchant_id = merchant AND o.order_id = track_token.order_id
 $$;
-COMMENT ON FUNCTION oms.track_token(int, bigint) IS 'Token for a link that shows the order''s customer where it is: the secret that track() takes instead of an e-mail address. The same for the order every time. Null when the merchant has no such order';
+COMMENT ON FUNCTION oms.track_token(int, bigint) IS 'Token for a link that shows the order''s customer where it is: the secret that track() takes instead of an e-mail address. The same for the order every time; also field track_token of messages. Null when the merchant has no such order';
 
 CREATE FUNCTION oms.track(merchant int, number text, secret text) RETURNS jsonb
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

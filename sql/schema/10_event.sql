@@ -193,11 +193,11 @@ INSERT INTO oms.table_class VALUES
 
 -- number, currency, total, name, placed_at, lines and link fields come from the order, the rest from the fact.
 INSERT INTO oms.message_kind VALUES
-	('confirmation', '{number,name,email,currency,total,subtotal,discount,shipping,tax,placed_at,lines,ship_to}', 'The order was placed and accepted'),
-	('shipping_notice', '{number,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,tracking_url,lines}', 'A shipment left'),
-	('delivered', '{number,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,tracking_url,lines}', 'A shipment was delivered'),
-	('refund_note', '{number,name,email,currency,total,placed_at,refund_id,amount,tax,reason}', 'A refund was granted'),
-	('cancellation', '{number,name,email,currency,total,placed_at,reason,lines,amount}', 'The order or units of it were cancelled')
+	('confirmation', '{number,track_token,name,email,currency,total,subtotal,discount,shipping,tax,placed_at,lines,ship_to}', 'The order was placed and accepted'),
+	('shipping_notice', '{number,track_token,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,tracking_url,lines}', 'A shipment left'),
+	('delivered', '{number,track_token,name,email,currency,total,placed_at,ship_to,shipment_id,carrier,service,tracking_number,tracking_url,lines}', 'A shipment was delivered'),
+	('refund_note', '{number,track_token,name,email,currency,total,placed_at,refund_id,amount,tax,reason}', 'A refund was granted'),
+	('cancellation', '{number,track_token,name,email,currency,total,placed_at,reason,lines,amount}', 'The order or units of it were cancelled')
 	ON CONFLICT (kind) DO UPDATE SET fields = excluded.fields, description = excluded.description;
 
 CREATE OR REPLACE VIEW oms.task_queue AS

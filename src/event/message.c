@@ -22,6 +22,7 @@ PG_FUNCTION_INFO_V1(oms_receive_message);
 enum
 {
 	ST_ORDER,
+	ST_TOKEN,
 	ST_KIND,
 	ST_ADD,
 	ST_FIND,
@@ -33,10 +34,10 @@ enum
 
 static OmsStatement statements[] = {
 	/* Fields of the fact win over the order's, but for lines that are no text. */
-	[ST_ORDER] = {"SELECT o.channel_id, coalesce(o.language, c.language), o.email, "
+	[ST_ORDER] = {"SELECT o.channel_id, coalesce(o.language, u.language, c.language), coalesce(o.email, u.email), "
 		"jsonb_build_object("
 		" 'number', coalesce(o.number, c.number_prefix || o.order_id), "
-		" 'name', coalesce(o.ship_to ->> 'name', u.name, ''), 'email', o.email, 'currency', o.currency, "
+		" 'name', coalesce(o.ship_to ->> 'name', u.name, ''), 'email', coalesce(o.email, u.email), 'currency', o.currency, "
 		" 'total', o.total::text, 'subtotal', o.subtotal::text, 'discount', o.discount::text, "
 		" 'shipping', o.shipping::text, 'tax', o.tax::text, "
 		" 'placed_at', to_char(o.placed_at AT TIME ZONE c.time_zone, 'YYYY-MM-DD HH24:MI'), "
@@ -49,6 +50,8 @@ static OmsStatement statements[] = {
 		"JOIN oms.channel c ON c.merchant_id = o.merchant_id AND c.channel_id = o.channel_id "
 		"LEFT JOIN oms.customer u ON u.merchant_id = o.merchant_id AND u.customer_id = o.customer_id "
 	"WHERE o.merchant_id = $1 AND o.order_id = $2", 3, {INT4OID, INT8OID, JSONBOID}},
+	/* The link's token goes into the text alone, not into what is kept beside it. */
+	[ST_TOKEN] = {"SELECT $3 || jsonb_build_object('track_token', oms.track_token($1, $2))", 3, {INT4OID, INT8OID, JSONBOID}},
 	[ST_KIND] = {"SELECT 1 FROM oms.message_kind WHERE kind = $1", 1, {TEXTOID}},
 	[ST_ADD] = {"INSERT INTO oms.message (merchant_id, order_id, kind, fact, template_channel_id, template_version, "
 		"recipient, language, subject, body, data, created_at) "
@@ -110,9 +113,19 @@ render(int32 merchant, int64 order_id, const char *kind, const char *language, D
 	out->language = pstrdup(template->language);
 	out->template_channel = template->channel;
 	out->template_version = template->version;
+	out->data = JsonbPGetDatum(fields);
+	if (oms_template_names(template, "track_token"))
+	{
+		values[2] = out->data;
+		(void) oms_run(&statements[ST_TOKEN], values, NULL);
+		fields = DatumGetJsonbPCopy(oms_get(0, 1, &isnull));
+		/* The query may have let the cache be read anew. */
+		template = oms_template_find(merchant, channel, out->language, kind);
+		if (template == NULL)
+			return false;
+	}
 	out->subject = oms_template_render(template->subject, fields);
 	out->body = oms_template_render(template->body, fields);
-	out->data = JsonbPGetDatum(fields);
 	return true;
 }
 

@@ -231,6 +231,21 @@ oms_template_find(int32 merchant, int32 channel, const char *language, const cha
 	return best;
 }
 
+static bool
+text_names(const OmsTemplateText *text, const char *field)
+{
+	for (int i = 0; i < text->nsegments; i++)
+		if (text->segments[i].field != NULL && strcmp(text->segments[i].field, field) == 0)
+			return true;
+	return false;
+}
+
+bool
+oms_template_names(const OmsTemplate *template, const char *field)
+{
+	return text_names(template->subject, field) || text_names(template->body, field);
+}
+
 char *
 oms_template_render(const OmsTemplateText *text, Jsonb *data)
 {

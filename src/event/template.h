@@ -32,6 +32,9 @@ extern bool oms_template_exists(int32 merchant, const char *kind);
  */
 extern const OmsTemplate *oms_template_find(int32 merchant, int32 channel, const char *language, const char *kind);
 
+/* Whether subject or body names the field. */
+extern bool oms_template_names(const OmsTemplate *template, const char *field);
+
 /* Fills in the fields of a jsonb object; a field it does not have is empty. */
 extern char *oms_template_render(const OmsTemplateText *text, Jsonb *data);
 

@@ -1,6 +1,6 @@
 -- The log and its consumers, tasks, messages, the inbox: behaviour and bad input.
 BEGIN;
-SELECT plan(131);
+SELECT plan(134);
 
 INSERT INTO oms.item (merchant_id, sku, title, kind) VALUES (1, 'E-1', 'Engraving', 'service');
 INSERT INTO oms.merchant (merchant_id, name, currency) VALUES (2, 'Other', 'EUR');
@@ -147,6 +147,15 @@ SELECT is((SELECT body FROM oms.render_message(1, :o, 'confirmation', language =
 SELECT throws_ok($$ SELECT oms.render_message(1, 0, 'confirmation') $$, 'OM002');
 SELECT throws_ok(format($$ SELECT oms.render_message(1, %s, 'nonsense') $$, :o), 'OM002');
 SELECT throws_ok(format($$ SELECT oms.render_message(1, %s, 'confirmation', '7') $$, :o), 'OM003');
+
+INSERT INTO oms.message_template VALUES (1, 0, 'en', 'delivered', 1, 'Order {{number}}', 'link/{{track_token}}');
+SELECT is((SELECT body FROM oms.render_message(1, :o, 'delivered')), 'link/' || oms.track_token(1, :o), 'a message can carry the tracking token');
+SELECT oms.send_message(1, :o, 'delivered', 'x') AS m2 \gset
+SELECT is((SELECT data ? 'track_token' FROM oms.message WHERE message_id = :m2), false, 'which is not kept beside it');
+INSERT INTO oms.customer (merchant_id, customer_id, name, email, language) VALUES (1, 990001, 'Carl', 'carl@example.com', 'de');
+SELECT oms.place_order(1, '{"channel": 1, "customer": 990001, "lines": [{"sku": "E-1", "quantity": 1, "unit_price": "5.00"}]}') AS oc \gset
+SELECT results_eq(format($$ SELECT recipient, language, body FROM oms.render_message(1, %s, 'confirmation') $$, :oc),
+	$$ VALUES ('carl@example.com', 'de', 'alle, de') $$, 'a customer''s own address and language');
 
 -- The inbox
 SELECT is(oms.receive_message(1, 'gw', 'e1', '{"a": 1}'), 'new', 'new');

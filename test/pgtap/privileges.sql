@@ -1,7 +1,7 @@
 -- Who may do what, walked from the catalog: nothing to PUBLIC, and to each
 -- profile exactly its list.
 BEGIN;
-SELECT plan(21);
+SELECT plan(27);
 
 CREATE ROLE oms_t_nobody;
 CREATE ROLE oms_t_app;
@@ -55,6 +55,34 @@ SELECT is_empty($$ SELECT f.profile, r.name FROM oms.profile f, relations r
 SELECT is_empty($$ SELECT r.signature FROM routines r JOIN pg_proc p USING (oid) WHERE p.prorettype = 'trigger'::regtype
 		AND EXISTS (SELECT FROM oms.privilege v WHERE v.kind = 'function' AND v.name = r.name AND v.profiles <> '{}') $$,
 	'trigger functions are internal');
+
+-- Reading a view needs no right beyond the view (or one that the profile has)
+CREATE TEMPORARY VIEW readable AS SELECT v.name, v.profiles FROM oms.privilege v WHERE v.kind = 'view';
+GRANT SELECT ON readable TO PUBLIC;
+SET LOCAL ROLE oms_t_app;
+SELECT count(*) AS n, count(query_to_xml(format('SELECT count(*) FROM oms.%I', name), false, false, '')) AS app_reads FROM readable WHERE 'app' = ANY (profiles) \gset
+RESET ROLE;
+SELECT is(:n > 0, true, format('app reads its %s views', :app_reads));
+SET LOCAL ROLE oms_t_clerk;
+SELECT count(*) AS n, count(query_to_xml(format('SELECT count(*) FROM oms.%I', name), false, false, '')) AS clerk_reads FROM readable WHERE 'clerk' = ANY (profiles) \gset
+RESET ROLE;
+SELECT is(:n > 0, true, format('clerk reads its %s views', :clerk_reads));
+SET LOCAL ROLE oms_t_warehouse;
+SELECT count(*) AS n, count(query_to_xml(format('SELECT count(*) FROM oms.%I', name), false, false, '')) AS warehouse_reads FROM readable WHERE 'warehouse' = ANY (profiles) \gset
+RESET ROLE;
+SELECT is(:n > 0, true, format('warehouse reads its %s views', :warehouse_reads));
+SET LOCAL ROLE oms_t_finance;
+SELECT count(*) AS n, count(query_to_xml(format('SELECT count(*) FROM oms.%I', name), false, false, '')) AS finance_reads FROM readable WHERE 'finance' = ANY (profiles) \gset
+RESET ROLE;
+SELECT is(:n > 0, true, format('finance reads its %s views', :finance_reads));
+SET LOCAL ROLE oms_t_analyst;
+SELECT count(*) AS n, count(query_to_xml(format('SELECT count(*) FROM oms.%I', name), false, false, '')) AS analyst_reads FROM readable WHERE 'analyst' = ANY (profiles) \gset
+RESET ROLE;
+SELECT is(:n > 0, true, format('analyst reads its %s views', :analyst_reads));
+SET LOCAL ROLE oms_t_connector;
+SELECT count(*) AS n, count(query_to_xml(format('SELECT count(*) FROM oms.%I', name), false, false, '')) AS connector_reads FROM readable WHERE 'connector' = ANY (profiles) \gset
+RESET ROLE;
+SELECT is(:n > 0, true, format('connector reads its %s views', :connector_reads));
 
 -- Another profile takes the first away
 SELECT lives_ok($$ SELECT oms.grant_role('oms_t_clerk', 'warehouse') $$, 'a role can change its profile');
