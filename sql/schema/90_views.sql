@@ -201,6 +201,7 @@ COMMENT ON VIEW oms.open_work IS 'What somebody has to do next: one row for each
 COMMENT ON COLUMN oms.open_work.work IS 'confirm order, decide hold, map line, get stock, plan, pick, pack, ship, decide return, receive return, inspect return, move refund, revive task, settle conflict';
 COMMENT ON COLUMN oms.open_work.subject_type IS 'What it is about: order, fulfilment, carton, return, refund, task, inbound_message';
 COMMENT ON COLUMN oms.open_work.since IS 'Since when (UTC instant)';
+COMMENT ON COLUMN oms.open_work.detail IS 'What tells one piece from another: the hold, the SKU, the units, the error';
 
 CREATE OR REPLACE VIEW oms.verify_event AS
 SELECT e.merchant_id, 'event_position' AS rule, 'event ' || e.tx || '/' || e.event_id AS object,
