@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(oms_config_changed);
 
 static OmsCache *caches[MAX_CACHES];
 static int	ncaches = 0;
+static bool any_transient = false;
 
 static void
 relation_changed(Datum arg, Oid relid)
@@ -38,11 +39,30 @@ relation_changed(Datum arg, Oid relid)
 				caches[i]->valid = false;
 }
 
+/*
+ * What was compiled under the snapshot of a REPEATABLE READ transaction may be
+ * older than a change whose invalidation has already come: it ends with it.
+ */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	int			i;
+
+	if (!any_transient ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
+		return;
+	for (i = 0; i < ncaches; i++)
+		if (caches[i]->transient)
+			caches[i]->valid = caches[i]->transient = false;
+	any_transient = false;
+}
+
 /* Called once, when the module is loaded. */
 void
 oms_cache_init(void)
 {
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	RegisterXactCallback(transaction_ended, NULL);
 }
 
 bool
@@ -77,6 +97,8 @@ oms_cache_fresh(OmsCache *cache)
 					 errhint("Run CALL oms.install();")));
 	}
 	cache->valid = true;
+	cache->transient = IsolationUsesXactSnapshot();
+	any_transient |= cache->transient;
 	return false;
 }
 

@@ -17,6 +17,7 @@ typedef struct OmsCache
 	Oid			relids[OMS_CACHE_TABLES];
 	bool		registered;
 	bool		valid;
+	bool		transient;		/* holds for the running transaction only */
 	MemoryContext context;
 	void	   *data;			/* what the loader keeps; null after a reset */
 } OmsCache;
