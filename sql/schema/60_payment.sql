@@ -271,12 +271,10 @@ COMMENT ON COLUMN oms.refund_not_moved.open IS 'Neither moved nor asked for, in 
 -- Facts that break a limit are kept: nobody can refuse what a gateway has done. Here they are seen.
 CREATE OR REPLACE VIEW oms.payment_anomaly AS
 SELECT p.merchant_id, p.order_id, p.payment_id, p.currency, 'over_capture'::text AS anomaly,
-	   p.authorized - p.voided - p.expired AS allowed, p.captured AS found
+	   CASE WHEN p.authorized > 0 THEN p.authorized - p.voided - p.expired ELSE p.amount END AS allowed, p.captured AS found
 FROM oms.payment p
-WHERE p.captured > p.authorized - p.voided - p.expired
-  AND (p.authorized > 0 OR EXISTS (
-		SELECT FROM oms.payment_event e
-		WHERE e.merchant_id = p.merchant_id AND e.payment_id = p.payment_id AND e.kind IN ('authorize_requested', 'authorization_failed')))
+WHERE p.captured > CASE WHEN p.authorized > 0 THEN p.authorized - p.voided - p.expired ELSE p.amount END
+  AND (p.authorized > 0 OR p.amount > 0)
 UNION ALL
 SELECT p.merchant_id, p.order_id, p.payment_id, p.currency, 'over_refund', p.captured, p.refunded + p.charged_back
 FROM oms.payment p
@@ -294,7 +292,7 @@ SELECT f.merchant_id, f.order_id, NULL, f.currency, 'refund_moved_twice', f.amou
 FROM oms.refund f
 WHERE f.moved > f.amount;
 COMMENT ON VIEW oms.payment_anomaly IS 'What gateways did beyond the limits, and orders that were paid more than they owe: kept as facts, to be looked at';
-COMMENT ON COLUMN oms.payment_anomaly.anomaly IS 'over_capture: beyond the authorization; over_refund: beyond what was captured; over_void: beyond the authorization; overpaid: the order owes less than was taken; refund_moved_twice: more refunded than granted';
+COMMENT ON COLUMN oms.payment_anomaly.anomaly IS 'over_capture: beyond the authorization, or what authorize() asked for where the gateway told of none; over_refund: beyond what was captured; over_void: beyond the authorization; overpaid: the order owes less than was taken; refund_moved_twice: more refunded than granted';
 COMMENT ON COLUMN oms.payment_anomaly.allowed IS 'The limit, in currency';
 COMMENT ON COLUMN oms.payment_anomaly.found IS 'The fact, in currency';
 
@@ -311,15 +309,17 @@ WITH fact AS (
 		   e.kind LIKE '%\_requested' AS is_request,
 		   e.kind IN ('authorized', 'captured', 'voided', 'refunded', 'charged_back', 'authorization_expired') AS is_success
 	FROM oms.payment_event e
-), request AS (
-	SELECT r.merchant_id, r.payment_id, r.class, r.event_id, r.amount,
-		   EXISTS (
-				SELECT FROM fact f
-				WHERE f.merchant_id = r.merchant_id AND f.payment_id = r.payment_id AND f.class = r.class AND NOT f.is_request
-				  AND CASE WHEN f.intent_id IS NOT NULL THEN f.intent_id = r.event_id ELSE f.event_reference = r.event_reference END
-		   ) AS named
-	FROM fact r
-	WHERE r.is_request
+), pair AS (
+	-- requests and the operations that name them
+	SELECT r.merchant_id, r.payment_id, r.class, r.event_id, f.event_reference
+	FROM fact f
+	JOIN fact r ON r.merchant_id = f.merchant_id AND r.payment_id = f.payment_id AND r.class = f.class AND r.event_id = f.intent_id
+	WHERE NOT f.is_request AND r.is_request
+	UNION
+	SELECT r.merchant_id, r.payment_id, r.class, r.event_id, f.event_reference
+	FROM fact f
+	JOIN fact r ON r.merchant_id = f.merchant_id AND r.payment_id = f.payment_id AND r.class = f.class AND r.event_reference = f.event_reference
+	WHERE NOT f.is_request AND r.is_request AND f.intent_id IS NULL
 ), operation AS (
 	SELECT f.merchant_id, f.payment_id, f.class, f.event_reference,
 		   min(f.event_id) AS first,
@@ -327,27 +327,32 @@ WITH fact AS (
 		   (array_agg(f.amount ORDER BY f.occurred_at DESC, f.is_success DESC))[1] AS amount,
 		   (array_agg(f.amount ORDER BY f.occurred_at DESC, f.is_success DESC) FILTER (WHERE f.amount IS NOT NULL))[1] AS value,
 		   max(f.amount) FILTER (WHERE f.is_success) AS given,
-		   max(f.occurred_at) AS at,
-		   bool_or(EXISTS (
-				SELECT FROM fact r
-				WHERE r.merchant_id = f.merchant_id AND r.payment_id = f.payment_id AND r.class = f.class AND r.is_request
-				  AND CASE WHEN f.intent_id IS NOT NULL THEN f.intent_id = r.event_id ELSE f.event_reference = r.event_reference END)) AS named
+		   max(f.occurred_at) AS at
 	FROM fact f
 	WHERE NOT f.is_request
 	GROUP BY f.merchant_id, f.payment_id, f.class, f.event_reference
-), step AS (
-	-- what is left to be paired by amount, in order of recording: a request opens (+1), an operation answers one that is open (-1)
-	SELECT r.merchant_id, r.payment_id, r.class, r.amount, r.event_id, 1 AS move
-	FROM request r
-	WHERE NOT r.named
-	  AND NOT (r.class = 'void' AND EXISTS (
-			SELECT FROM operation o
-			WHERE o.merchant_id = r.merchant_id AND o.payment_id = r.payment_id AND o.class = 'void' AND o.done AND o.amount IS NULL
-			  AND o.first > r.event_id))
-	UNION ALL
-	SELECT merchant_id, payment_id, class, value, first, -1 AS move
+), implied AS (
+	-- a void of everything answers requests to void, a capture those to authorize, that were recorded before it
+	SELECT merchant_id, payment_id,
+		   max(first) FILTER (WHERE class = 'void' AND amount IS NULL) AS void, max(first) FILTER (WHERE class = 'capture') AS capture
 	FROM operation
-	WHERE NOT named AND class IN ('authorize', 'capture', 'void', 'refund') AND value IS NOT NULL
+	WHERE done
+	GROUP BY merchant_id, payment_id
+), step AS (
+	-- what is left is paired by amount, in order of recording: a request opens (+1), an operation answers one that is open (-1)
+	SELECT r.merchant_id, r.payment_id, r.class, r.amount, r.event_id, 1 AS move
+	FROM fact r
+	LEFT JOIN implied i ON i.merchant_id = r.merchant_id AND i.payment_id = r.payment_id
+	LEFT JOIN (SELECT DISTINCT merchant_id, payment_id, event_id FROM pair) n
+		ON n.merchant_id = r.merchant_id AND n.payment_id = r.payment_id AND n.event_id = r.event_id
+	WHERE r.is_request AND n.event_id IS NULL
+	  AND r.event_id > CASE r.class WHEN 'void' THEN coalesce(i.void, 0) WHEN 'authorize' THEN coalesce(i.capture, 0) ELSE 0 END
+	UNION ALL
+	SELECT o.merchant_id, o.payment_id, o.class, o.value, o.first, -1 AS move
+	FROM operation o
+	LEFT JOIN (SELECT DISTINCT merchant_id, payment_id, class, event_reference FROM pair) n
+		ON n.merchant_id = o.merchant_id AND n.payment_id = o.payment_id AND n.class = o.class AND n.event_reference = o.event_reference
+	WHERE n.event_reference IS NULL AND o.class IN ('authorize', 'capture', 'void', 'refund') AND o.value IS NOT NULL
 ), walk AS (
 	SELECT merchant_id, payment_id, class, amount, event_id, move,
 		   sum(move) OVER (PARTITION BY merchant_id, payment_id, class, amount ORDER BY event_id) AS height,
@@ -452,15 +457,16 @@ FROM (
 ) c
 WHERE c.shipping > c.charges
 UNION ALL
-SELECT f.merchant_id, 'refund_pending', 'refund ' || f.refund_id, 'at most ' || coalesce(e.asked, 0), (f.pending + f.moved)::text
-FROM oms.refund f
-LEFT JOIN (
-	SELECT merchant_id, refund_id, sum(amount) AS asked
-	FROM oms.payment_event
-	WHERE refund_id IS NOT NULL
-	GROUP BY merchant_id, refund_id
-) e ON e.merchant_id = f.merchant_id AND e.refund_id = f.refund_id
-WHERE f.pending > coalesce(e.asked, 0) OR (f.moved > 0 AND e.asked IS NULL);
+SELECT f.merchant_id, 'refund_pending', 'order ' || f.order_id || ' ' || a.name, 'at most ' || a.allowed, a.found::text
+FROM (
+	SELECT merchant_id, order_id, sum(pending) AS pending, sum(moved) AS moved
+	FROM oms.refund
+	GROUP BY merchant_id, order_id
+) f
+LEFT JOIN oms.payment_sum p ON p.merchant_id = f.merchant_id AND p.order_id = f.order_id
+CROSS JOIN LATERAL (VALUES
+	('pending', coalesce(p.refund_pending, 0), f.pending), ('moved', coalesce(p.refunded, 0), f.moved)) a(name, allowed, found)
+WHERE a.found > a.allowed;
 COMMENT ON VIEW oms.verify_payment IS 'Broken invariants of payments and refunds: amounts against the fold of payment_event, refunds against the exact shares of their lines, shipping refunded at most once';
 COMMENT ON COLUMN oms.verify_payment.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.verify_payment.rule IS 'Invariant that is broken';

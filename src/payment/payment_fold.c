@@ -11,7 +11,8 @@
  * the same class and amount that was recorded before it.  Requests are served
  * from the newest to the oldest, because a newer one has fewer operations to
  * choose from; so as many as can be are answered, whatever the facts' order.
- * A void of everything answers every request to void recorded before it.
+ * A void of everything answers every request to void recorded before it, and a
+ * capture every request to authorize: who sells in one step says only that.
  *
  * Nothing here depends on the order of the facts after the requests they
  * answer, nor on how often one was delivered (the table keeps it once).
@@ -162,16 +163,28 @@ releases_all(const OmsPaymentFact *facts, int operation)
 		(best->class == OMS_PAY_EXPIRY || (best->class == OMS_PAY_VOID && best->amount < 0));
 }
 
-/* A void of everything: every request to void that was recorded before it. */
+/*
+ * Answers implied: a void of everything answers every request to void, and a
+ * capture every request to authorize, that was recorded before it.
+ */
 static void
-answer_by_release(OmsPaymentFact *facts, int n)
+answer_implied(OmsPaymentFact *facts, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		if (facts[i].operation != i || facts[i].class != OMS_PAY_VOID || !releases_all(facts, i))
+		OmsPaymentClass class;
+		int64_t		amount;
+
+		if (facts[i].operation != i)
+			continue;
+		if (facts[i].class == OMS_PAY_VOID && releases_all(facts, i))
+			class = OMS_PAY_VOID;
+		else if (facts[i].class == OMS_PAY_CAPTURE && oms_payment_operation_done(facts, i, &amount))
+			class = OMS_PAY_AUTHORIZE;
+		else
 			continue;
 		for (int j = 0; j < n; j++)
-			if (facts[j].role == OMS_PAY_REQUEST && facts[j].class == OMS_PAY_VOID &&
+			if (facts[j].role == OMS_PAY_REQUEST && facts[j].class == class &&
 				facts[j].answer < 0 && facts[j].event_id < facts[i].first)
 				facts[j].answer = i;
 	}
@@ -274,7 +287,7 @@ oms_payment_fold(OmsPaymentFact *facts, int n, OmsPaymentAmounts *amounts)
 	memset(amounts, 0, sizeof(*amounts));
 	group(facts, n);
 	answer_named(facts, n);
-	answer_by_release(facts, n);
+	answer_implied(facts, n);
 	answer_by_amount(facts, n);
 
 	if (!sum_done(facts, n, OMS_PAY_AUTHORIZE, INT64_MAX, &amounts->authorized) ||

@@ -68,6 +68,20 @@ static OmsStatement statements[] = {
 	},
 };
 
+/* The CHECK on payment_event.amount says the same. */
+#define MAX_AMOUNT INT64CONST(1000000000000000)
+
+/* 10^n, for exponents of currencies. */
+static int64
+pow10_int(int n)
+{
+	int64		result = 1;
+
+	while (n-- > 0)
+		result *= 10;
+	return result;
+}
+
 /* An amount in minor units as people read it. */
 char *
 oms_money_text(int64 amount, int exponent)
@@ -87,7 +101,8 @@ oms_get_money(uint64 row, int column, int exponent)
 
 /*
  * An amount argument in minor units, or -1 when null.  Raises OM011 unless it
- * is positive, OM017 when it has more decimals than the currency.
+ * is positive, OM017 when it has more decimals than the currency or is 10^15 or
+ * more (sums of many such amounts still fit into 64 bits).
  */
 int64
 oms_arg_amount(FunctionCallInfo fcinfo, int n, const char *name, int exponent)
@@ -103,6 +118,11 @@ oms_arg_amount(FunctionCallInfo fcinfo, int n, const char *name, int exponent)
 				 errmsg("argument \"%s\" is out of range", name),
 				 errdetail("%s was given; amounts are positive.", oms_money_text(amount, exponent)),
 				 errhint("Give a positive amount, or null for the default.")));
+	if (amount / MAX_AMOUNT >= pow10_int(exponent))
+		ereport(ERROR,
+				(errcode(OMS_MONEY_RANGE),
+				 errmsg("argument \"%s\" is too large", name),
+				 errdetail("%s was given; less than " INT64_FORMAT " is allowed.", oms_money_text(amount, exponent), MAX_AMOUNT)));
 	return amount;
 }
 
