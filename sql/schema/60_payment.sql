@@ -236,12 +236,12 @@ COMMENT ON COLUMN oms.payment_detail.refundable IS 'captured - charged_back - re
 CREATE OR REPLACE VIEW oms.payment_balance AS
 SELECT s.merchant_id, s.order_id, s.currency, s.total, s.cancelled_total,
 	   coalesce(r.granted, 0) AS granted,
-	   s.total - s.cancelled_total - coalesce(r.granted, 0) AS owed,
+	   greatest(s.total - s.cancelled_total - coalesce(r.granted, 0), 0) AS owed,
 	   coalesce(p.authorized, 0) AS authorized, coalesce(p.captured, 0) AS captured, coalesce(p.charged_back, 0) AS charged_back,
 	   coalesce(p.refunded, 0) AS refunded, coalesce(p.capturable, 0) AS capturable,
 	   coalesce(p.authorize_pending, 0) AS authorize_pending, coalesce(p.capture_pending, 0) AS capture_pending,
 	   coalesce(p.refund_pending, 0) AS refund_pending,
-	   s.total - s.cancelled_total - coalesce(r.granted, 0)
+	   greatest(s.total - s.cancelled_total - coalesce(r.granted, 0), 0)
 		   - coalesce(p.captured - p.charged_back - p.refunded - p.refund_pending + p.capture_pending, 0) AS due,
 	   coalesce(r.not_moved, 0) AS refund_due,
 	   s.payment_state
@@ -256,7 +256,7 @@ LEFT JOIN (
 ) r ON r.merchant_id = s.merchant_id AND r.order_id = s.order_id;
 COMMENT ON VIEW oms.payment_balance IS 'What each order owes and has paid, in its currency';
 COMMENT ON COLUMN oms.payment_balance.granted IS 'Refunds granted, but for those of cancelled units (they are in cancelled_total)';
-COMMENT ON COLUMN oms.payment_balance.owed IS 'total - cancelled_total - granted';
+COMMENT ON COLUMN oms.payment_balance.owed IS 'total - cancelled_total - granted, at least 0';
 COMMENT ON COLUMN oms.payment_balance.due IS 'Still to be captured: owed less what is or will be here; negative: more was taken than is owed';
 COMMENT ON COLUMN oms.payment_balance.refund_due IS 'Granted and not on its way: no captured money to take it from, or the gateway refused';
 
@@ -427,15 +427,16 @@ SELECT f.merchant_id, 'refund_amount', 'refund ' || f.refund_id, 'at most ' || (
 FROM oms.refund f
 WHERE f.cause = 'return' AND f.amount > f.lines_amount + f.shipping - f.fee
 UNION ALL
-SELECT r.merchant_id, 'refund_line_share', 'refund ' || r.refund_id || ' line ' || r.line_no,
-	   oms.units_share(l.total, l.ordered, r.from_unit, r.from_unit + r.quantity, s.currency) || ' tax ' ||
-	   oms.units_share(l.tax, l.ordered, r.from_unit, r.from_unit + r.quantity, s.currency),
-	   r.amount || ' tax ' || r.tax
+SELECT r.merchant_id, 'refund_line_share', 'refund ' || r.refund_id || ' line ' || r.line_no, v.amount || ' tax ' || v.tax, r.amount || ' tax ' || r.tax
 FROM oms.refund_line r
 JOIN oms.order_line l ON l.merchant_id = r.merchant_id AND l.order_id = r.order_id AND l.line_no = r.line_no
 JOIN oms.sales_order s ON s.merchant_id = r.merchant_id AND s.order_id = r.order_id
-WHERE r.amount <> oms.units_share(l.total, l.ordered, r.from_unit, r.from_unit + r.quantity, s.currency)
-   OR r.tax <> oms.units_share(l.tax, l.ordered, r.from_unit, r.from_unit + r.quantity, s.currency)
+CROSS JOIN LATERAL (
+	-- units that the line does not have are the next rule's
+	SELECT CASE WHEN r.from_unit + r.quantity <= l.ordered THEN oms.units_share(l.total, l.ordered, r.from_unit, r.from_unit + r.quantity, s.currency) END AS amount,
+		   CASE WHEN r.from_unit + r.quantity <= l.ordered THEN oms.units_share(l.tax, l.ordered, r.from_unit, r.from_unit + r.quantity, s.currency) END AS tax
+) v
+WHERE r.amount <> v.amount OR r.tax <> v.tax
 UNION ALL
 SELECT u.merchant_id, 'refund_line_units', 'order ' || u.order_id || ' line ' || u.line_no, 'units 1 to ' || u.quantity || ', at most ' || u.shipped,
 	   'to unit ' || u.last || ' of ' || u.quantity || ' refunded'
