@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "core/comments.h"
+#include "inventory/gate.h"
 
 PG_FUNCTION_INFO_V1(oms_install);
 
@@ -90,5 +91,6 @@ oms_install(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 	oms_describe_views();
 	AtEOXact_GUC(true, level);
+	oms_gate_forget();
 	PG_RETURN_VOID();
 }

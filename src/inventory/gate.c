@@ -211,6 +211,20 @@ sweep(void)
 	dshash_seq_term(&scan);
 }
 
+/*
+ * Drops every counter without pins: after the triggers were away (install()
+ * brings them back), what the rows say is all that counts.
+ */
+void
+oms_gate_forget(void)
+{
+	if (table == NULL)
+		attach();
+	/* The first sweep clears the marks of use. */
+	sweep();
+	sweep();
+}
+
 /* Computes the counter from what others have committed. */
 static int64
 load_from_rows(const OmsGateKey *key)

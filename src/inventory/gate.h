@@ -31,6 +31,9 @@ extern void oms_gate_give(const OmsGateKey *key, int64 quantity);
 /* What this transaction could take now. */
 extern int64 oms_gate_available(const OmsGateKey *key);
 
+/* Drops every counter that no transaction uses: they are read from the rows again. */
+extern void oms_gate_forget(void);
+
 extern void oms_gate_init(void);
 
 #endif							/* OMS_GATE_H */

@@ -93,6 +93,12 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 		HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 
 		read_key(trigdata, tuple, &key, &quantity);
+		if (quantity <= 0)
+			ereport(ERROR,
+					(errcode(OMS_ARGUMENT),
+					 errmsg("a reservation of " INT64_FORMAT " units", quantity),
+					 errdetail("A promise is of 1 unit or more."),
+					 errhint("Delete the row to release the promise.")));
 		if (!oms_gate_take(&key, quantity, &available))
 			oms_error_shortage(&key, quantity, available);
 		if (!oms_guard_is_open())

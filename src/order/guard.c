@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(oms_merchant_seed);
 enum
 {
 	ORDER_MERCHANT = 1, ORDER_ID = 3, ORDER_REVISION = 7, ORDER_ON_HOLD = 9, ORDER_LIFECYCLE = 11,
-	ORDER_SHIP_TO = 22, ORDER_BILL_TO = 23, ORDER_EMAIL = 26, ORDER_GIFT_NOTE = 30, ORDER_LAST = 32
+	ORDER_SHIP_TO = 22, ORDER_BILL_TO = 23, ORDER_NUMBER = 24, ORDER_EMAIL = 26, ORDER_GIFT_NOTE = 30, ORDER_LAST = 32
 };
 enum
 {
@@ -120,6 +120,25 @@ check_transition(TriggerData *trigdata, HeapTuple old, HeapTuple new)
 	oms_end();
 }
 
+/* Own numbers are no plain digits, which would be taken for order ids (OM011). */
+static void
+check_number(TriggerData *trigdata, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value = oms_row_get(trigdata, tuple, ORDER_NUMBER, &isnull);
+	char	   *number;
+
+	if (isnull)
+		return;
+	number = TextDatumGetCString(value);
+	if (strspn(number, "0123456789") == strlen(number))
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("order number \"%s\" is nothing but digits", number),
+				 errdetail("Plain digits are the default numbers of orders."),
+				 errhint("Use a prefix.")));
+}
+
 /*
  * BEFORE INSERT OR UPDATE OR DELETE row on sales_order.  Orders are made by
  * commands and stay; by hand only addresses, contact and texts change, and the
@@ -143,6 +162,7 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 		if (!oms_guard_is_open())
 			oms_error_guarded(rel, "Orders are made by commands, so that stock, money and events agree with them.",
 							  "Use place_order().");
+		check_number(trigdata, trigdata->tg_trigtuple);
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
@@ -153,6 +173,7 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 				oms_error_guarded(rel, psprintf("Column \"%s\" is frozen at placement or follows from other rows.",
 												NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname)),
 								  "By hand only addresses, contact, instructions, gift note and lifecycle may change.");
+	check_number(trigdata, new);
 	if (!oms_row_same(trigdata, ORDER_LIFECYCLE))
 		check_transition(trigdata, trigdata->tg_trigtuple, new);
 	revision = oms_row_get(trigdata, trigdata->tg_trigtuple, ORDER_REVISION, &isnull);
@@ -191,8 +212,7 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuses counters that contradict each other (OM006).  The table's CHECK says
- * the same; this one is asked first and says it in words.
+ * Refuses counters that contradict each other (OM006).
  */
 static void
 check_counters(TriggerData *trigdata, HeapTuple tuple)
@@ -203,7 +223,7 @@ check_counters(TriggerData *trigdata, HeapTuple tuple)
 
 	for (column = LINE_ORDERED; column <= LINE_RETURNED; column++)
 		c[column] = DatumGetInt32(oms_row_get(trigdata, tuple, column, &isnull));
-	if (c[LINE_CANCELLED] >= 0 && c[LINE_ALLOCATED] >= 0 && c[LINE_BACKORDERED] >= 0 && c[LINE_DELIVERED] >= 0 &&
+	if (c[LINE_ORDERED] > 0 && c[LINE_CANCELLED] >= 0 && c[LINE_ALLOCATED] >= 0 && c[LINE_BACKORDERED] >= 0 && c[LINE_DELIVERED] >= 0 &&
 		c[LINE_RETURN_REQUESTED] >= 0 && c[LINE_RETURNED] >= 0 &&
 		(int64) c[LINE_ALLOCATED] + c[LINE_BACKORDERED] + c[LINE_SHIPPED] + c[LINE_CANCELLED] <= c[LINE_ORDERED] &&
 		c[LINE_DELIVERED] <= c[LINE_SHIPPED] && c[LINE_SHIPPED] <= c[LINE_PACKED] && c[LINE_PACKED] <= c[LINE_PICKED] &&
@@ -237,9 +257,10 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 
 	if (oms_guard_is_open() && !TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 	{
-		if (update)
-			check_counters(trigdata, trigdata->tg_newtuple);
-		return PointerGetDatum(update ? trigdata->tg_newtuple : trigdata->tg_trigtuple);
+		HeapTuple	tuple = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+
+		check_counters(trigdata, tuple);
+		return PointerGetDatum(tuple);
 	}
 	if (!update)
 		oms_error_guarded(rel, "Lines are part of an order as it was placed.",
