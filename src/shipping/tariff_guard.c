@@ -24,6 +24,7 @@ enum
 {
 	ST_DRAFT,
 	ST_LOCK,
+	ST_LOCK_SERVICE,
 	ST_MISSING,
 	ST_OVERLAP,
 	ST_ACTIVATE
@@ -36,6 +37,12 @@ static OmsStatement statements[] = {
 	},
 	[ST_LOCK] = {
 		"SELECT state, name FROM oms.tariff WHERE merchant_id = $1 AND tariff_id = $2 FOR UPDATE",
+		2, {INT4OID, INT8OID}
+	},
+	/* one activation of a service after the other */
+	[ST_LOCK_SERVICE] = {
+		"SELECT 1 FROM oms.carrier_service s JOIN oms.tariff t ON t.merchant_id = s.merchant_id AND t.service_id = s.service_id "
+		"WHERE t.merchant_id = $1 AND t.tariff_id = $2 FOR NO KEY UPDATE OF s",
 		2, {INT4OID, INT8OID}
 	},
 	/* what keeps a tariff from being activated, one row at most */
@@ -297,7 +304,7 @@ require_complete(int64 tariff, Datum *values)
 
 /*
  * activate_tariff(merchant, tariff, request_key, actor, reason): checks a
- * draft and freezes it.  Locks the tariff FOR UPDATE.  Raises OM002, OM008,
+ * draft and freezes it.  Locks the tariff FOR UPDATE, then its service.  Raises OM002, OM008,
  * OM016.
  */
 Datum
@@ -328,6 +335,7 @@ oms_activate_tariff(PG_FUNCTION_ARGS)
 				(errcode(OMS_STATE),
 				 errmsg("tariff %lld cannot be activated", (long long) tariff),
 				 errdetail("It is %s.", state)));
+	(void) oms_run(&statements[ST_LOCK_SERVICE], values, NULL);
 	require_complete(tariff, values);
 	oms_run_guarded(&statements[ST_ACTIVATE], values, NULL);
 	oms_tariff_guard_forget();
