@@ -6,9 +6,6 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_orde
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment
-UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
-UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment
-UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_returns
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_event;
 COMMENT ON VIEW oms.verify_all IS 'Every broken invariant of every merchant; oms.verify(merchant) asks for one';
