@@ -10,6 +10,8 @@
 #include <malloc.h>
 #endif
 
+#include "utils/guc.h"
+
 #include "core/guard.h"
 #include "core/module.h"
 #include "event/event.h"
