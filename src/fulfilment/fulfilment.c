@@ -41,7 +41,7 @@ static OmsStatement statements[] = {
 		"WHEN sum(packed) = sum(quantity) THEN 'packed' WHEN sum(picked) = sum(quantity) THEN 'picked' "
 		"WHEN sum(picked) > 0 THEN 'picking' ELSE 'planned' END AS state "
 		"FROM oms.fulfilment_line WHERE merchant_id = $1 AND fulfilment_id = ANY ($2) GROUP BY fulfilment_id) x "
-		"WHERE f.merchant_id = $1 AND f.fulfilment_id = x.fulfilment_id AND f.state <> x.state",
+		"WHERE f.merchant_id = $1 AND f.fulfilment_id = ANY ($2) AND f.fulfilment_id = x.fulfilment_id AND f.state <> x.state",
 		2, {INT4OID, INT8ARRAYOID}
 	},
 	[ST_POLICY] = {

@@ -104,7 +104,7 @@ static OmsStatement statements[] = {
 	[ST_FULFILMENT_LINES] = {
 		"UPDATE oms.fulfilment_line fl SET shipped = fl.shipped + v.units "
 		"FROM unnest($2::bigint[], $3::int[], $4::int[]) v(fulfilment_id, line_no, units) "
-		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = v.fulfilment_id AND fl.line_no = v.line_no",
+		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = ANY ($2) AND fl.fulfilment_id = v.fulfilment_id AND fl.line_no = v.line_no",
 		4, {INT4OID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
 	},
 	/* services are picked, packed, shipped and delivered at once */
