@@ -8,6 +8,7 @@
 
 #include "core/guard.h"
 #include "core/json.h"
+#include "utils/snapmgr.h"
 #include "utils/numeric.h"
 
 enum
@@ -244,13 +245,18 @@ oms_payment_refundable(const OmsPayment *payment)
 	return a->captured - a->charged_back - a->refunded - a->refund_pending;
 }
 
-/* The balance of the locked order. */
+/*
+ * The balance of the locked order, as of now: also a transaction that is to
+ * see an old snapshot must not decide by it, since what others did to other
+ * payments of the order changes no row that this one locks.
+ */
 void
 oms_payment_balance(const OmsOrderHead *head, OmsPaymentBalance *balance)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
 
-	if (oms_run(&statements[ST_BALANCE], values, NULL) == 0)
+	CommandCounterIncrement();	/* what this transaction wrote counts */
+	if (oms_run_snapshot(&statements[ST_BALANCE], values, NULL, GetLatestSnapshot()) == 0)
 		oms_error_unknown("order", head->merchant, head->order_id);
 	balance->total = oms_get_money(0, 1, head->exponent);
 	balance->cancelled = oms_get_money(0, 2, head->exponent);
