@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  * payment_command.c
  *	  Commands that ask a gateway for something: authorize, capture, void,
- *	  refund.  Each writes an intent; the limits are checked by the trigger on
- *	  payment_event, under the locks of order and payment.
+ *	  refund.  Each writes an intent; the trigger on payment_event has the last
+ *	  word on the limits, here a payment's are checked before, for a plain error.
  *-------------------------------------------------------------------------
  */
 #include "payment/payment_internal.h"
@@ -171,6 +171,8 @@ oms_capture(PG_FUNCTION_ARGS)
 						  balance.due <= 0 ? "The order owes nothing more: see view oms.payment_balance." :
 						  "Authorize again, or take another payment of the order.");
 	}
+	payment.amounts.capture_pending += amount;
+	oms_payment_check(&payment, OMS_PAY_CAPTURE, amount);
 	intent = oms_payment_request(&payment, "capture", amount, 0, &cause);
 	oms_request_done(merchant, key, intent);
 	oms_end();
@@ -209,6 +211,8 @@ oms_void(PG_FUNCTION_ARGS)
 		if (amount <= 0)
 			error_nothing(&payment, "void", "What is captured is given back by refund().");
 	}
+	payment.amounts.void_pending += amount;
+	oms_payment_check(&payment, OMS_PAY_VOID, amount);
 	intent = oms_payment_request(&payment, "void", amount, 0, &cause);
 	oms_request_done(merchant, key, intent);
 	oms_end();
@@ -272,6 +276,8 @@ oms_refund(PG_FUNCTION_ARGS)
 		refund.amount = room;
 	if (room <= 0)
 		error_nothing(&payment, "refund", "An authorization that is not captured is given back by void().");
+	payment.amounts.refund_pending += refund.amount;
+	oms_payment_check(&payment, OMS_PAY_REFUND, refund.amount);
 	refund.cause = "manual";
 	refund.cause_id = payment_id;
 	refund.tax = manual_tax(&head, refund.amount);

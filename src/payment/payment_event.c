@@ -165,29 +165,31 @@ check_intent(const OmsPayment *payment, const OmsPaymentFact *facts, int n, cons
 			 errhint("See oms.payment_event, or leave the intent out.")));
 }
 
-/* Refuses (OM007) an intent beyond what the payment or its order allow. */
-static void
-check_limits(const OmsOrderHead *head, const OmsPayment *payment, const OmsPaymentKind *info, int64 amount)
+/*
+ * Refuses (OM007) an intent beyond what its payment allows; the payment's
+ * amounts have the intent among what is pending.
+ */
+void
+oms_payment_check(const OmsPayment *payment, OmsPaymentClass class, int64 amount)
 {
 	const OmsPaymentAmounts *a = &payment->amounts;
 	int			e = payment->exponent;
-	OmsPaymentBalance balance;
 	int64		room;
 
-	if (info->class == OMS_PAY_CAPTURE || info->class == OMS_PAY_VOID)
+	if (class == OMS_PAY_CAPTURE || class == OMS_PAY_VOID)
 	{
 		room = oms_payment_capturable(payment);
 		if (room < 0)
 			ereport(ERROR,
 					(errcode(OMS_LIMIT),
-					 errmsg("payment " INT64_FORMAT " cannot %s %s %s", payment->payment_id, info->task,
-							oms_money_text(amount, e), payment->currency),
+					 errmsg("payment " INT64_FORMAT " cannot %s %s %s", payment->payment_id,
+							class == OMS_PAY_CAPTURE ? "capture" : "void", oms_money_text(amount, e), payment->currency),
 					 errdetail("Of %s authorized, %s are captured, %s voided, %s lapsed, and %s are pending besides.",
 							   oms_money_text(a->authorized, e), oms_money_text(a->captured, e), oms_money_text(a->voided, e),
 							   oms_money_text(a->expired, e), oms_money_text(a->capture_pending + a->void_pending - amount, e)),
 					 errhint("At most %s %s can be asked for.", oms_money_text(Max(room + amount, 0), e), payment->currency)));
 	}
-	if (info->class == OMS_PAY_REFUND)
+	if (class == OMS_PAY_REFUND)
 	{
 		room = oms_payment_refundable(payment);
 		if (room < 0)
@@ -200,9 +202,18 @@ check_limits(const OmsOrderHead *head, const OmsPayment *payment, const OmsPayme
 							   oms_money_text(a->refund_pending - amount, e)),
 					 errhint("At most %s %s can be asked for.", oms_money_text(Max(room + amount, 0), e), payment->currency)));
 	}
+}
+
+/* Refuses (OM007) an intent beyond what the order owes or has. */
+static void
+check_order(const OmsOrderHead *head, const OmsPayment *payment, const OmsPaymentKind *info, int64 amount)
+{
+	int			e = payment->exponent;
+	OmsPaymentBalance balance;
+	int64		room;
+
 	if (info->class == OMS_PAY_VOID)
 		return;
-
 	oms_payment_balance(head, &balance);
 	if (info->class == OMS_PAY_REFUND)
 	{
@@ -410,7 +421,8 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 		store_refunds(&payment, facts, n);
 	if (info->role == OMS_PAY_REQUEST)
 	{
-		check_limits(&head, &payment, info, fact->amount);
+		oms_payment_check(&payment, info->class, fact->amount);
+		check_order(&head, &payment, info, fact->amount);
 		add_task(&payment, info, fact);
 	}
 	write_event(&payment, info, fact, actor, reason, data);

@@ -81,6 +81,7 @@ extern int64 oms_arg_amount(FunctionCallInfo fcinfo, int n, const char *name, in
 
 /* payment_event.c */
 extern const OmsPaymentKind *oms_payment_kind(const char *kind);
+extern void oms_payment_check(const OmsPayment *payment, OmsPaymentClass class, int64 amount);
 extern OmsPaymentFact *oms_payment_facts(int32 merchant, int64 payment_id, int exponent, int *n);
 
 /* payment_flow.c: what follows from a fact */
