@@ -77,7 +77,7 @@ CREATE TEMPORARY TABLE usps (label text, z1 numeric, z2 numeric, z3 numeric, z4 
 \copy usps FROM '../shared/data/carriers/usps_ground_advantage_retail.csv' WITH (FORMAT csv, HEADER)
 \else
 INSERT INTO usps SELECT l, p, p + 1, p + 2, p + 3, p + 4, p + 5, p + 6, p + 7, p + 8
-	FROM (SELECT unnest(ARRAY['4_oz', '8_oz', '12_oz', '15_999_oz']) AS l, generate_series(5, 8) AS p UNION ALL SELECT w || ' lb', 8 + w * 0.5 FROM generate_series(1, 70) w) x;
+	FROM (SELECT unnest(ARRAY['4_oz', '8_oz', '12_oz', '15_999_oz']) AS l, generate_series(5, 8) AS p UNION ALL SELECT w || ' lb', 7.5 + w * 0.5 FROM generate_series(1, 70) w) x;
 \endif
 CREATE TEMPORARY TABLE usps_rate AS
 	SELECT oz, z.zone::text, z.price, coalesce(lag(oz) OVER (PARTITION BY z.zone ORDER BY oz) + 0.001, 0) AS from_oz, oz + 0.001 AS to_oz
