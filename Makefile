@@ -19,7 +19,7 @@ ifneq ($(SRC),)
 MODULE_big = oms
 endif
 DATA_built = oms--$(EXTVERSION).sql
-EXTRA_CLEAN = oms--*.sql $(wildcard src/*/*.d src/*/*.warn) .built-for .built-from test/unit/bin
+EXTRA_CLEAN = oms--*.sql $(wildcard src/*/*.o src/*/*.d src/*/*.warn) .built-for .built-from test/unit/bin
 
 # PostgreSQL's headers and the fmgr calling convention are full of unused
 # parameters, mixed signs and partly initialised structs; all else of -Wextra counts.
