@@ -1,6 +1,6 @@
 -- Looking orders up: what each way finds, what it tells whom, bad input.
 BEGIN;
-SELECT plan(31);
+SELECT plan(33);
 
 INSERT INTO oms.item (merchant_id, sku, title, kind) VALUES (1, 'E-1', 'Engraving', 'service');
 INSERT INTO oms.merchant (merchant_id, name, currency) VALUES (2, 'Other', 'EUR');
@@ -9,7 +9,9 @@ SELECT oms.place_order(1, '{"channel": 1, "email": "Ada@Example.com", "ship_to":
 
 SELECT is(oms.order_document(1, :o) #>> '{lines,0,sku}', 'E-1', 'the document has the lines');
 SELECT is(oms.order_document(2, :o), NULL, 'another merchant''s order is none');
-SELECT is(oms.order_document(1, NULL), NULL);
+SELECT throws_ok('SELECT oms.order_document(1, NULL)', 'OM011');
+SELECT throws_ok('SELECT oms.order_document(0, 1)', 'OM011');
+SELECT throws_ok('SELECT oms.allowed_actions(1, NULL)', 'OM011');
 SELECT is((SELECT type FROM oms.order_timeline(1, :o) LIMIT 1), 'order.placed', 'the timeline begins with placing');
 SELECT is_empty(format('SELECT * FROM oms.order_timeline(2, %s)', :o));
 SELECT is_empty('SELECT * FROM oms.order_timeline(NULL, NULL)');

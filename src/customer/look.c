@@ -1,0 +1,217 @@
+/*-------------------------------------------------------------------------
+ * look.c
+ *	  Looking at one order: its document, what its customer may see, and what
+ *	  can be done with it.  Each is one query; here its plan is kept, which a
+ *	  function in SQL would make anew for every call.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+PG_FUNCTION_INFO_V1(oms_order_document);
+PG_FUNCTION_INFO_V1(oms_track);
+PG_FUNCTION_INFO_V1(oms_allowed_actions);
+
+enum
+{
+	ST_DOCUMENT,
+	ST_TRACK,
+	ST_ACTIONS
+};
+
+#define ACTION_NCOLUMNS 3
+
+static OmsStatement statements[] = {
+	[ST_DOCUMENT] = {
+		"SELECT to_jsonb(o) - 'merchant_id' || jsonb_build_object( "
+		" 'channel', o.channel, "
+		" 'lines', (SELECT coalesce(jsonb_agg(to_jsonb(l) - '{merchant_id,order_id}'::text[] ORDER BY l.line_no), '[]') "
+		"  FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id), "
+		" 'charges', (SELECT coalesce(jsonb_agg(to_jsonb(c) - '{merchant_id,order_id}'::text[] ORDER BY c.charge_no), '[]') "
+		"  FROM oms.order_charge c WHERE c.merchant_id = o.merchant_id AND c.order_id = o.order_id), "
+		" 'holds', (SELECT coalesce(jsonb_agg(to_jsonb(h) - '{merchant_id,order_id}'::text[] ORDER BY h.hold_id), '[]') "
+		"  FROM oms.order_hold h WHERE h.merchant_id = o.merchant_id AND h.order_id = o.order_id), "
+		" 'payments', (SELECT coalesce(jsonb_agg(to_jsonb(p) - '{merchant_id,order_id}'::text[] ORDER BY p.payment_id), '[]') "
+		"  FROM oms.payment p WHERE p.merchant_id = o.merchant_id AND p.order_id = o.order_id), "
+		" 'fulfilments', (SELECT coalesce(jsonb_agg(to_jsonb(f) - '{merchant_id,order_id}'::text[] || jsonb_build_object( "
+		"   'lines', (SELECT coalesce(jsonb_agg(to_jsonb(fl) - '{merchant_id,order_id,fulfilment_id}'::text[] ORDER BY fl.line_no), '[]') "
+		"    FROM oms.fulfilment_line fl WHERE fl.merchant_id = f.merchant_id AND fl.fulfilment_id = f.fulfilment_id)) "
+		"   ORDER BY f.fulfilment_id), '[]') "
+		"  FROM oms.fulfilment f WHERE f.merchant_id = o.merchant_id AND f.order_id = o.order_id), "
+		" 'shipments', (SELECT coalesce(jsonb_agg(to_jsonb(s) - '{merchant_id,order_id,order_number,channel_id}'::text[] || jsonb_build_object( "
+		"   'tracking', (SELECT coalesce(jsonb_agg(to_jsonb(t) - '{merchant_id,shipment_id}'::text[] ORDER BY t.occurred_at), '[]') "
+		"    FROM oms.tracking_event t WHERE t.merchant_id = s.merchant_id AND t.shipment_id = s.shipment_id)) "
+		"   ORDER BY s.shipment_id), '[]') "
+		"  FROM oms.shipments s WHERE s.merchant_id = o.merchant_id AND s.order_id = o.order_id), "
+		" 'returns', (SELECT coalesce(jsonb_agg(to_jsonb(r) - '{merchant_id,order_id}'::text[] || jsonb_build_object( "
+		"   'lines', (SELECT coalesce(jsonb_agg(to_jsonb(rl) - '{merchant_id,order_id,return_id}'::text[] ORDER BY rl.line_no), '[]') "
+		"    FROM oms.return_line rl WHERE rl.merchant_id = r.merchant_id AND rl.return_id = r.return_id)) "
+		"   ORDER BY r.return_id), '[]') "
+		"  FROM oms.return_order r WHERE r.merchant_id = o.merchant_id AND r.order_id = o.order_id), "
+		" 'refunds', (SELECT coalesce(jsonb_agg(to_jsonb(r) - '{merchant_id,order_id}'::text[] || jsonb_build_object( "
+		"   'lines', (SELECT coalesce(jsonb_agg(to_jsonb(rl) - '{merchant_id,order_id,refund_id}'::text[] ORDER BY rl.line_no), '[]') "
+		"    FROM oms.refund_line rl WHERE rl.merchant_id = r.merchant_id AND rl.refund_id = r.refund_id)) "
+		"   ORDER BY r.refund_id), '[]') "
+		"  FROM oms.refund r WHERE r.merchant_id = o.merchant_id AND r.order_id = o.order_id), "
+		" 'messages', (SELECT coalesce(jsonb_agg(to_jsonb(m) - '{merchant_id,order_id,data}'::text[] ORDER BY m.message_id), '[]') "
+		"  FROM oms.message m WHERE m.merchant_id = o.merchant_id AND m.order_id = o.order_id)) "
+		"FROM oms.orders o "
+		"WHERE o.merchant_id = $1 AND o.order_id = $2 ",
+		2, {INT4OID, INT8OID}
+	},
+	/* Digests are compared, so that the time it takes says nothing about the secret. */
+	[ST_TRACK] = {
+		"SELECT jsonb_build_object( "
+		" 'number', $2, "
+		" 'placed_at', o.placed_at, "
+		" 'stage', CASE "
+		"  WHEN o.lifecycle = 'cancelled' THEN 'cancelled' "
+		"  WHEN o.fulfilment_state = 'delivered' THEN 'delivered' "
+		"  WHEN o.fulfilment_state = 'fulfilled' THEN 'on its way' "
+		"  WHEN o.fulfilment_state = 'partial' THEN 'partly on its way' "
+		"  WHEN EXISTS (SELECT FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.picked > l.shipped) THEN 'being packed' "
+		"  WHEN o.on_hold THEN 'being checked' "
+		"  WHEN EXISTS (SELECT FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.backordered > 0) THEN 'waiting for goods' "
+		"  WHEN o.lifecycle = 'placed' THEN 'received' "
+		"  ELSE 'being prepared' END, "
+		" 'total', o.total - o.cancelled_total, "
+		" 'currency', o.currency, "
+		" 'payment', o.payment_state, "
+		" 'returns', o.return_state, "
+		" 'lines', (SELECT jsonb_agg(jsonb_build_object('sku', l.sku, 'title', l.title, 'ordered', l.ordered, 'cancelled', l.cancelled, "
+		"   'waiting', l.backordered, 'shipped', l.shipped, 'delivered', l.delivered, 'returned', l.returned) ORDER BY l.line_no) "
+		"  FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id), "
+		" 'parcels', (SELECT coalesce(jsonb_agg(jsonb_build_object('carrier', s.carrier, 'service', s.service, 'tracking_number', s.tracking_number, "
+		"   'status', s.status, 'tracking_url', s.tracking_url, 'shipped_at', s.shipped_at, 'delivered_at', s.delivered_at, "
+		"   'events', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', t.occurred_at, 'status', t.status, 'place', t.place, 'text', t.description) ORDER BY t.occurred_at), '[]') "
+		"    FROM oms.tracking_event t WHERE t.merchant_id = s.merchant_id AND t.shipment_id = s.shipment_id)) ORDER BY s.shipment_id), '[]') "
+		"  FROM oms.shipments s WHERE s.merchant_id = o.merchant_id AND s.order_id = o.order_id AND s.kind <> 'service')) "
+		"FROM (SELECT x.* FROM oms.sales_order x WHERE x.merchant_id = $1 AND x.number = $2 "
+		" UNION ALL "
+		" SELECT x.* FROM oms.channel c "
+		" JOIN oms.sales_order x ON x.merchant_id = c.merchant_id AND x.channel_id = c.channel_id AND x.number IS NULL "
+		"  AND x.order_id = CASE WHEN starts_with($2, c.number_prefix) AND substr($2, length(c.number_prefix) + 1) ~ '^[1-9][0-9]{0,17}$' "
+		"   THEN substr($2, length(c.number_prefix) + 1)::bigint END "
+		" WHERE c.merchant_id = $1) o "
+		"LEFT JOIN oms.customer u ON u.merchant_id = o.merchant_id AND u.customer_id = o.customer_id "
+		"LEFT JOIN oms.track_secret s ON s.merchant_id = o.merchant_id "
+		"WHERE sha256(convert_to(lower(btrim($3)), 'UTF8')) IN ( "
+		" sha256(convert_to(lower(o.email), 'UTF8')), "
+		" sha256(convert_to(lower(u.email), 'UTF8')), "
+		" sha256(convert_to(encode(sha256(convert_to(s.secret, 'UTF8') || sha256(convert_to(s.secret || ':' || o.merchant_id || ':' || o.order_id, 'UTF8'))), 'hex'), 'UTF8'))) ",
+		3, {INT4OID, TEXTOID, TEXTOID}
+	},
+	[ST_ACTIONS] = {
+		"WITH o AS ( "
+		" SELECT x.*, l.*, w.*, "
+		"  coalesce((SELECT array_agg(h.kind || ':' || b) FROM oms.order_hold h, unnest(h.blocks) b "
+		"   WHERE h.merchant_id = x.merchant_id AND h.order_id = x.order_id AND h.released_at IS NULL), '{}') AS held, "
+		"  b.due, b.capturable, b.captured - b.charged_back - b.refunded - b.refund_pending AS refundable "
+		" FROM oms.sales_order x "
+		" JOIN oms.payment_balance b ON b.merchant_id = x.merchant_id AND b.order_id = x.order_id "
+		" CROSS JOIN LATERAL ( "
+		"  SELECT sum(l.ordered - l.cancelled - l.picked) AS not_picked, sum(l.allocated) AS allocated, sum(l.shipped) AS shipped, "
+		"   sum(l.shipped - l.return_requested - l.returned) AS returnable "
+		"  FROM oms.order_line l WHERE l.merchant_id = x.merchant_id AND l.order_id = x.order_id) l "
+		" CROSS JOIN LATERAL ( "
+		"  SELECT sum(fl.quantity - fl.shipped) AS planned, sum(fl.quantity - fl.picked) AS to_pick, sum(fl.picked - fl.packed) AS to_pack, "
+		"   sum(fl.packed - fl.shipped) AS to_ship "
+		"  FROM oms.fulfilment_line fl WHERE fl.merchant_id = x.merchant_id AND fl.order_id = x.order_id) w "
+		" WHERE x.merchant_id = $1 AND x.order_id = $2 "
+		"), a (no, action, step, obstacle) AS ( "
+		" SELECT 10, t.action, CASE t.to_state WHEN 'confirmed' THEN 'confirm' END, NULL "
+		" FROM o JOIN oms.transition t ON t.merchant_id = o.merchant_id AND t.from_state = o.lifecycle AND t.to_state NOT IN ('cancelled', 'completed') "
+		" UNION ALL "
+		" SELECT v.no, v.action, v.step, v.obstacle "
+		" FROM o CROSS JOIN LATERAL (VALUES "
+		"  (20, 'authorize', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' WHEN o.due <= 0 THEN 'nothing is due' END), "
+		"  (21, 'capture', 'capture', CASE WHEN o.capturable <= 0 THEN 'nothing is authorized and not captured' END), "
+		"  (22, 'void', NULL, CASE WHEN o.capturable <= 0 THEN 'nothing is authorized and not captured' END), "
+		"  (23, 'refund', 'refund', CASE WHEN o.refundable <= 0 THEN 'nothing is captured and not refunded' END), "
+		"  (30, 'plan_fulfilment', 'pick', CASE WHEN o.lifecycle <> 'confirmed' THEN 'the order is ' || o.lifecycle "
+		"   WHEN o.allocated <= coalesce(o.planned, 0) THEN 'nothing is allocated and not planned' END), "
+		"  (31, 'confirm_pick', 'pick', CASE WHEN coalesce(o.to_pick, 0) <= 0 THEN 'nothing is planned and not picked' END), "
+		"  (32, 'pack', 'pick', CASE WHEN coalesce(o.to_pack, 0) <= 0 THEN 'nothing is picked and not packed' END), "
+		"  (33, 'ship', 'ship', CASE WHEN coalesce(o.to_ship, 0) <= 0 THEN 'nothing is packed and not shipped' END), "
+		"  (40, 'request_return', NULL, CASE WHEN o.returnable <= 0 THEN 'nothing is shipped and not returned' END), "
+		"  (50, 'hold', NULL, CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle END), "
+		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold THEN 'no hold is open' END), "
+		"  (60, 'cancel_line', 'cancel', CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle "
+		"   WHEN o.not_picked <= 0 THEN 'all units are picked, shipped or cancelled' END), "
+		"  (61, 'cancel_order', 'cancel', CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle "
+		"   WHEN o.shipped > 0 THEN 'units were shipped' END)) v (no, action, step, obstacle) "
+		") "
+		"SELECT a.action, coalesce(a.obstacle, h.holds) IS NULL, coalesce(a.obstacle, 'held by ' || h.holds) "
+		"FROM a CROSS JOIN o CROSS JOIN LATERAL ( "
+		" SELECT string_agg(split_part(x, ':', 1), ', ' ORDER BY x) AS holds FROM unnest(o.held) x WHERE x LIKE '%:' || a.step) h "
+		"ORDER BY a.no, a.action ",
+		2, {INT4OID, INT8OID}
+	},
+};
+
+/* The jsonb that the statement gives, outside of SPI; null when there is no row. */
+static Datum
+one_document(FunctionCallInfo fcinfo, OmsStatement *statement, Datum *values)
+{
+	Datum		result = (Datum) 0;
+	bool		isnull = true;
+
+	oms_begin();
+	if (oms_run(statement, values, NULL) > 0)
+		result = oms_get(0, 1, &isnull);
+	if (!isnull)
+		result = oms_copy_out(result, false, -1);
+	oms_end();
+	if (isnull)
+		PG_RETURN_NULL();
+	return result;
+}
+
+/* SQL: order_document(merchant, order_id) -> jsonb, null when the merchant has no such order. */
+Datum
+oms_order_document(PG_FUNCTION_ARGS)
+{
+	Datum		values[2];
+
+	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
+	values[1] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "order_id"));
+	return one_document(fcinfo, &statements[ST_DOCUMENT], values);
+}
+
+/* SQL: track(merchant, number, secret) -> jsonb, null for a wrong pair, a missing part included. */
+Datum
+oms_track(PG_FUNCTION_ARGS)
+{
+	Datum		values[3];
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	for (int i = 0; i < 3; i++)
+		values[i] = PG_GETARG_DATUM(i);
+	return one_document(fcinfo, &statements[ST_TRACK], values);
+}
+
+/* SQL: allowed_actions(merchant, order_id) -> action, allowed, reason; no rows when the merchant has no such order. */
+Datum
+oms_allowed_actions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[2];
+	uint64		rows;
+
+	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
+	values[1] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "order_id"));
+	InitMaterializedSRF(fcinfo, 0);
+	oms_begin();
+	rows = oms_run(&statements[ST_ACTIONS], values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Datum		out[ACTION_NCOLUMNS];
+		bool		isnull[ACTION_NCOLUMNS];
+
+		for (int i = 0; i < ACTION_NCOLUMNS; i++)
+			out[i] = oms_get(row, i + 1, &isnull[i]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, out, isnull);
+	}
+	oms_end();
+	return (Datum) 0;
+}
