@@ -40,9 +40,9 @@ static OmsStatement statements[] = {
 		"CASE WHEN sum(quantity) = 0 THEN 'cancelled' WHEN sum(shipped) = sum(quantity) THEN 'shipped' "
 		"WHEN sum(packed) = sum(quantity) THEN 'packed' WHEN sum(picked) = sum(quantity) THEN 'picked' "
 		"WHEN sum(picked) > 0 THEN 'picking' ELSE 'planned' END AS state "
-		"FROM oms.fulfilment_line WHERE merchant_id = $1 AND fulfilment_id = ANY ($2) GROUP BY fulfilment_id) x "
-		"WHERE f.merchant_id = $1 AND f.fulfilment_id = ANY ($2) AND f.fulfilment_id = x.fulfilment_id AND f.state <> x.state",
-		2, {INT4OID, INT8ARRAYOID}
+		"FROM oms.fulfilment_line WHERE merchant_id = $1 AND order_id = $2 GROUP BY fulfilment_id) x "
+		"WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.fulfilment_id = x.fulfilment_id AND f.state <> x.state",
+		2, {INT4OID, INT8OID}
 	},
 	[ST_POLICY] = {
 		"SELECT policy, complete_by FROM oms.order_shipment_policy WHERE merchant_id = $1 AND order_id = $2",
@@ -174,9 +174,9 @@ oms_units_quantities(const OmsUnits *units, int n)
 }
 
 void
-oms_fulfilment_refresh(int32 merchant, const int64 *fulfilments, int n)
+oms_fulfilment_refresh(int32 merchant, int64 order_id)
 {
-	Datum		values[2] = {Int32GetDatum(merchant), oms_int8_array(fulfilments, n)};
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
 
 	oms_run_guarded(&statements[ST_REFRESH], values, NULL);
 }

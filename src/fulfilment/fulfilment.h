@@ -64,8 +64,12 @@ extern Datum oms_units_lines(const OmsUnits *units, int n);
 extern Datum oms_units_quantities(const OmsUnits *units, int n);
 extern Datum oms_int4_array(const int32 *values, int n);
 extern Datum oms_int8_array(const int64 *values, int n);
-/* Sets the states of fulfilments from their lines. */
-extern void oms_fulfilment_refresh(int32 merchant, const int64 *fulfilments, int n);
+/*
+ * Sets the states of the order's fulfilments from their lines.  Statements
+ * here name the order beside their own key: few rows whatever else there is,
+ * so that even a plan made while the tables were empty is a good one.
+ */
+extern void oms_fulfilment_refresh(int32 merchant, int64 order_id);
 /* What the order's policy asks for at this instant. */
 extern OmsShipmentPolicy oms_shipment_policy(const OmsOrderHead *head);
 /* One event about the fulfilment. */

@@ -107,7 +107,7 @@ count_packed(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int 
 	oms_run_guarded(&statements[ST_LINES], values, NULL);
 	values[1] = Int64GetDatum(fulfilment->order_id);
 	oms_run_guarded(&statements[ST_COUNTERS], values, NULL);
-	oms_fulfilment_refresh(fulfilment->merchant, &fulfilment->fulfilment_id, 1);
+	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
 }
 
 /* Checks units against what is picked and in no carton; null: all of that. */

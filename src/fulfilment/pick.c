@@ -124,7 +124,7 @@ oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const Om
 	oms_run_guarded(&statements[ST_PICK_LINES], values, NULL);
 	values[1] = Int64GetDatum(fulfilment->order_id);
 	oms_run_guarded(&statements[ST_PICK_COUNTERS], values, NULL);
-	oms_fulfilment_refresh(fulfilment->merchant, &fulfilment->fulfilment_id, 1);
+	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
 	oms_fulfilment_event(fulfilment, "fulfilment.picked", units, n, 0, cause);
 	return picked;
 }
@@ -238,7 +238,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(fulfilment_id);
 	values[3] = Int32GetDatum(quantity);
 	oms_run_guarded(&statements[ST_SHORT_LINE], values, NULL);
-	oms_fulfilment_refresh(merchant, &fulfilment_id, 1);
+	oms_fulfilment_refresh(merchant, fulfilment.order_id);
 	oms_promise_release(&head, &line_no, &fulfilment.location, &quantity, 1);
 	values[1] = Int64GetDatum(fulfilment.order_id);
 	oms_run_guarded(&statements[ST_SHORT_COUNTERS], values, NULL);

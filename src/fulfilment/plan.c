@@ -61,7 +61,7 @@ static OmsStatement statements[] = {
 	[ST_PLANNABLE] = {
 		"WITH " PROMISED_UNITS ", "
 		"open AS (SELECT f.location_id, fl.line_no, sum(fl.quantity - fl.shipped) AS units FROM oms.fulfilment f "
-		"JOIN oms.fulfilment_line fl ON fl.merchant_id = f.merchant_id AND fl.fulfilment_id = f.fulfilment_id "
+		"JOIN oms.fulfilment_line fl ON fl.merchant_id = $1 AND fl.order_id = $2 AND fl.fulfilment_id = f.fulfilment_id "
 		"WHERE f.merchant_id = $1 AND f.order_id = $2 GROUP BY 1, 2) "
 		"SELECT u.location_id, u.line_no, (u.units - coalesce(o.units, 0))::int FROM units u "
 		"LEFT JOIN open o ON o.location_id = u.location_id AND o.line_no = u.line_no "
@@ -125,7 +125,8 @@ static OmsStatement statements[] = {
 	[ST_FOLLOW] = {
 		"WITH " PROMISED_UNITS ", "
 		"open AS (SELECT fl.fulfilment_id, f.location_id, fl.quantity - fl.picked AS spare, fl.quantity - fl.shipped AS units "
-		"FROM oms.fulfilment_line fl JOIN oms.fulfilment f ON f.merchant_id = fl.merchant_id AND f.fulfilment_id = fl.fulfilment_id "
+		"FROM oms.fulfilment_line fl JOIN oms.fulfilment f ON f.merchant_id = $1 AND f.order_id = $2 "
+		"AND f.fulfilment_id = fl.fulfilment_id "
 		"WHERE fl.merchant_id = $1 AND fl.order_id = $2 AND fl.line_no = $3 AND fl.quantity > fl.shipped), "
 		"over AS (SELECT o.location_id, sum(o.units) - coalesce(max(u.units), 0) AS units FROM open o "
 		"LEFT JOIN units u ON u.line_no = $3 AND u.location_id = o.location_id GROUP BY 1), "
@@ -133,8 +134,8 @@ static OmsStatement statements[] = {
 		"(PARTITION BY o.location_id ORDER BY o.fulfilment_id DESC) - o.spare)))::int AS units "
 		"FROM open o JOIN over v ON v.location_id = o.location_id) "
 		"UPDATE oms.fulfilment_line fl SET quantity = fl.quantity - cut.units FROM cut "
-		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = cut.fulfilment_id AND fl.line_no = $3 AND cut.units > 0 "
-		"RETURNING fl.fulfilment_id",
+		"WHERE fl.merchant_id = $1 AND fl.order_id = $2 AND fl.line_no = $3 AND fl.fulfilment_id = cut.fulfilment_id "
+		"AND cut.units > 0",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
 };
@@ -347,7 +348,7 @@ undo(const OmsFulfilment *fulfilment)
 	values[1] = Int64GetDatum(fulfilment->fulfilment_id);
 	oms_run_guarded(&statements[ST_CANCEL_LINES], values, NULL);
 	oms_run_guarded(&statements[ST_CANCEL_CARTONS], values, NULL);
-	oms_fulfilment_refresh(fulfilment->merchant, &fulfilment->fulfilment_id, 1);
+	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
 	values[1] = Int64GetDatum(fulfilment->order_id);
 	values[2] = oms_int4_array(line_no, n);
 	values[3] = oms_int4_array(picked, n);
@@ -492,22 +493,13 @@ oms_fulfilment_follow(PG_FUNCTION_ARGS)
 	HeapTuple	row = trigdata->tg_newtuple;
 	bool		isnull;
 	Datum		values[3];
-	int64	   *changed;
-	uint64		rows;
-	uint64		i;
 
 	values[0] = oms_row_get(trigdata, row, SPI_fnumber(desc, "merchant_id"), &isnull);
 	values[1] = oms_row_get(trigdata, row, SPI_fnumber(desc, "order_id"), &isnull);
 	values[2] = oms_row_get(trigdata, row, SPI_fnumber(desc, "line_no"), &isnull);
 	oms_begin_trigger(trigdata);
-	rows = oms_run_guarded(&statements[ST_FOLLOW], values, NULL);
-	if (rows > 0)
-	{
-		changed = palloc(rows * sizeof(int64));
-		for (i = 0; i < rows; i++)
-			changed[i] = oms_get_int64(i, 1);
-		oms_fulfilment_refresh(DatumGetInt32(values[0]), changed, (int) rows);
-	}
+	if (oms_run_guarded(&statements[ST_FOLLOW], values, NULL) > 0)
+		oms_fulfilment_refresh(DatumGetInt32(values[0]), DatumGetInt64(values[1]));
 	oms_end();
 	return PointerGetDatum(NULL);
 }

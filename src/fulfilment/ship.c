@@ -18,6 +18,7 @@ enum
 {
 	ST_CARRIER,
 	ST_CARTONS,
+	ST_CARTON,
 	ST_CONTENTS,
 	ST_LINES,
 	ST_MOVEMENTS,
@@ -40,17 +41,20 @@ static OmsStatement statements[] = {
 		3, {INT4OID, TEXTOID, TEXTOID}
 	},
 	[ST_CARTONS] = {
-		"SELECT c.carton_id, c.order_id, c.state, (SELECT max(sc.shipment_id) FROM oms.shipment_carton sc "
+		"SELECT c.carton_id, c.state, (SELECT max(sc.shipment_id) FROM oms.shipment_carton sc "
 		"WHERE sc.merchant_id = $1 AND sc.carton_id = c.carton_id), c.delivered_at IS NOT NULL "
-		"FROM oms.carton c WHERE c.merchant_id = $1 AND c.carton_id = ANY ($2) ORDER BY c.carton_id",
-		2, {INT4OID, INT8ARRAYOID}
+		"FROM oms.carton c WHERE c.merchant_id = $1 AND c.order_id = $3 AND c.carton_id = ANY ($2)",
+		3, {INT4OID, INT8ARRAYOID, INT8OID}
+	},
+	[ST_CARTON] = {
+		"SELECT order_id FROM oms.carton WHERE merchant_id = $1 AND carton_id = $2", 2, {INT4OID, INT8OID}
 	},
 	[ST_CONTENTS] = {
 		"SELECT f.location_id, f.fulfilment_id, cl.line_no, sum(cl.quantity)::int FROM oms.carton c "
 		"JOIN oms.carton_line cl ON cl.merchant_id = c.merchant_id AND cl.carton_id = c.carton_id "
-		"JOIN oms.fulfilment f ON f.merchant_id = c.merchant_id AND f.fulfilment_id = c.fulfilment_id "
-		"WHERE c.merchant_id = $1 AND c.carton_id = ANY ($2) GROUP BY 1, 2, 3 ORDER BY 3, 2",
-		2, {INT4OID, INT8ARRAYOID}
+		"JOIN oms.fulfilment f ON f.merchant_id = $1 AND f.order_id = $3 AND f.fulfilment_id = c.fulfilment_id "
+		"WHERE c.merchant_id = $1 AND c.order_id = $3 AND c.carton_id = ANY ($2) GROUP BY 1, 2, 3 ORDER BY 3, 2",
+		3, {INT4OID, INT8ARRAYOID, INT8OID}
 	},
 	[ST_LINES] = {
 		"SELECT l.line_no, l.ordered, l.ordered - l.cancelled, l.packed, l.shipped, l.total, l.tax, "
@@ -98,14 +102,14 @@ static OmsStatement statements[] = {
 		8, {INT4OID, INT8OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID}
 	},
 	[ST_CARTONS_LEFT] = {
-		"UPDATE oms.carton SET state = 'shipped', shipped_at = $3 WHERE merchant_id = $1 AND carton_id = ANY ($2)",
-		3, {INT4OID, INT8ARRAYOID, TIMESTAMPTZOID}
+		"UPDATE oms.carton SET state = 'shipped', shipped_at = $3 WHERE merchant_id = $1 AND order_id = $4 AND carton_id = ANY ($2)",
+		4, {INT4OID, INT8ARRAYOID, TIMESTAMPTZOID, INT8OID}
 	},
 	[ST_FULFILMENT_LINES] = {
 		"UPDATE oms.fulfilment_line fl SET shipped = fl.shipped + v.units "
 		"FROM unnest($2::bigint[], $3::int[], $4::int[]) v(fulfilment_id, line_no, units) "
-		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = ANY ($2) AND fl.fulfilment_id = v.fulfilment_id AND fl.line_no = v.line_no",
-		4, {INT4OID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}
+		"WHERE fl.merchant_id = $1 AND fl.order_id = $5 AND fl.fulfilment_id = v.fulfilment_id AND fl.line_no = v.line_no",
+		5, {INT4OID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID}
 	},
 	/* services are picked, packed, shipped and delivered at once */
 	[ST_COUNTERS] = {
@@ -225,6 +229,22 @@ oms_find_carrier(int32 merchant, OmsShipping *shipping)
 				 errhint("Set it active, or ship with another one.")));
 }
 
+/* Says why the order has no such carton. */
+static void
+refuse_carton(const OmsOrderHead *head, int64 carton)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(carton)};
+
+	if (oms_run(&statements[ST_CARTON], values, NULL) == 0)
+		oms_error_unknown("carton", head->merchant, carton);
+	ereport(ERROR,
+			(errcode(OMS_STATE),
+			 errmsg("carton " INT64_FORMAT " is of another order", carton),
+			 errdetail("It is of order " INT64_FORMAT ", the shipment of order " INT64_FORMAT ".", oms_get_int64(0, 1),
+					   head->order_id),
+			 errhint("Ship the orders apart.")));
+}
+
 /*
  * Cartons exist, are of the order, and have not left (forward: have left and
  * are not delivered).
@@ -232,7 +252,7 @@ oms_find_carrier(int32 merchant, OmsShipping *shipping)
 void
 oms_check_cartons(const OmsOrderHead *head, const int64 *cartons, int n, bool forward)
 {
-	Datum		values[2] = {Int32GetDatum(head->merchant), oms_int8_array(cartons, n)};
+	Datum		values[3] = {Int32GetDatum(head->merchant), oms_int8_array(cartons, n), Int64GetDatum(head->order_id)};
 	uint64		rows = oms_run(&statements[ST_CARTONS], values, NULL);
 	uint64		i;
 	int			j;
@@ -244,22 +264,15 @@ oms_check_cartons(const OmsOrderHead *head, const int64 *cartons, int n, bool fo
 		for (i = 0; i < rows && oms_get_int64(i, 1) != cartons[j]; i++)
 			;
 		if (i == rows)
-			oms_error_unknown("carton", head->merchant, cartons[j]);
-		if (oms_get_int64(i, 2) != head->order_id)
-			ereport(ERROR,
-					(errcode(OMS_STATE),
-					 errmsg("carton " INT64_FORMAT " is of another order", cartons[j]),
-					 errdetail("It is of order " INT64_FORMAT ", the shipment of order " INT64_FORMAT ".", oms_get_int64(i, 2),
-							   head->order_id),
-					 errhint("Ship the orders apart.")));
-		state = oms_get_text(i, 3);
+			refuse_carton(head, cartons[j]);
+		state = oms_get_text(i, 2);
 		if (strcmp(state, forward ? "shipped" : "open") != 0)
 			ereport(ERROR,
 					(errcode(OMS_STATE),
 					 errmsg("carton " INT64_FORMAT " cannot be %s", cartons[j], forward ? "forwarded" : "shipped"),
-					 strcmp(state, "shipped") == 0 ? errdetail("It left with shipment " INT64_FORMAT ".", oms_get_int64(i, 4)) :
+					 strcmp(state, "shipped") == 0 ? errdetail("It left with shipment " INT64_FORMAT ".", oms_get_int64(i, 3)) :
 					 errdetail("It is %s.", state)));
-		if (forward && oms_get_bool(i, 5))
+		if (forward && oms_get_bool(i, 4))
 			ereport(ERROR,
 					(errcode(OMS_STATE),
 					 errmsg("carton " INT64_FORMAT " cannot be forwarded", cartons[j]),
@@ -289,7 +302,7 @@ check_policy(const OmsOrderHead *head, const ShipLine *lines, int n)
 static Content *
 read_contents(const OmsOrderHead *head, const int64 *cartons, int ncartons, int *n)
 {
-	Datum		values[2] = {Int32GetDatum(head->merchant), oms_int8_array(cartons, ncartons)};
+	Datum		values[3] = {Int32GetDatum(head->merchant), oms_int8_array(cartons, ncartons), Int64GetDatum(head->order_id)};
 	uint64		rows = ncartons > 0 ? oms_run(&statements[ST_CONTENTS], values, NULL) : 0;
 	Content    *contents = palloc((rows + 1) * sizeof(Content));
 	uint64		i;
@@ -443,8 +456,9 @@ move_stock(const OmsOrderHead *head, int64 shipment, const Content *contents, in
 	values[1] = oms_int8_array(fulfilments, n);
 	values[2] = oms_int4_array(line_no, n);
 	values[3] = oms_int4_array(units, n);
+	values[4] = Int64GetDatum(head->order_id);
 	oms_run_guarded(&statements[ST_FULFILMENT_LINES], values, NULL);
-	oms_fulfilment_refresh(head->merchant, fulfilments, n);
+	oms_fulfilment_refresh(head->merchant, head->order_id);
 
 	/* in this order: the promise's own units cover what leaves */
 	oms_promise_release(head, line_no, locations, units, n);
@@ -490,7 +504,7 @@ oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, O
 	const char *kind = ncartons > 0 ? "dispatch" : "service";
 	ShipLine   *lines;
 	Content    *contents;
-	Datum		values[3];
+	Datum		values[4];
 	int64		charge;
 	int64		captured;
 	int64		shipment;
@@ -533,6 +547,7 @@ oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, O
 		oms_run_guarded(&statements[ST_SHIPMENT_CARTONS], values, NULL);
 		values[1] = values[2];
 		values[2] = TimestampTzGetDatum(oms_now());
+		values[3] = Int64GetDatum(head->order_id);
 		oms_run_guarded(&statements[ST_CARTONS_LEFT], values, NULL);
 		move_stock(head, shipment, contents, ncontents, cause);
 	}

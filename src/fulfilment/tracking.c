@@ -65,17 +65,17 @@ static OmsStatement statements[] = {
 	/* cartons that went no further than this shipment */
 	[ST_DELIVER_CARTONS] = {
 		"UPDATE oms.carton c SET delivered_at = $3 FROM oms.shipment_carton sc "
-		"WHERE sc.merchant_id = $1 AND sc.shipment_id = $2 AND c.merchant_id = $1 AND c.carton_id = sc.carton_id "
+		"WHERE sc.merchant_id = $1 AND sc.shipment_id = $2 AND c.merchant_id = $1 AND c.order_id = $4 AND c.carton_id = sc.carton_id "
 		"AND c.delivered_at IS NULL AND NOT EXISTS (SELECT FROM oms.shipment_carton n "
 		"WHERE n.merchant_id = $1 AND n.carton_id = sc.carton_id AND n.leg > sc.leg) RETURNING c.carton_id",
-		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
+		4, {INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID}
 	},
 	[ST_MOVE_DELIVERY] = {
 		"UPDATE oms.carton c SET delivered_at = $3 FROM oms.shipment_carton sc "
-		"WHERE sc.merchant_id = $1 AND sc.shipment_id = $2 AND c.merchant_id = $1 AND c.carton_id = sc.carton_id "
+		"WHERE sc.merchant_id = $1 AND sc.shipment_id = $2 AND c.merchant_id = $1 AND c.order_id = $4 AND c.carton_id = sc.carton_id "
 		"AND c.delivered_at > $3 AND NOT EXISTS (SELECT FROM oms.shipment_carton n "
 		"WHERE n.merchant_id = $1 AND n.carton_id = sc.carton_id AND n.leg > sc.leg)",
-		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
+		4, {INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID}
 	},
 	[ST_COUNTERS] = {
 		"UPDATE oms.order_line l SET delivered = l.delivered + v.units FROM (SELECT line_no, sum(quantity)::int AS units "
@@ -195,7 +195,8 @@ write_event(const Said *said, int64 order_id, const char *type, const OmsCause *
 static void
 deliver(const OmsOrderHead *head, const Said *said, TimestampTz delivered_at, const OmsCause *cause)
 {
-	Datum		values[3] = {Int32GetDatum(said->merchant), Int64GetDatum(said->shipment), TimestampTzGetDatum(delivered_at)};
+	Datum		values[4] = {Int32GetDatum(said->merchant), Int64GetDatum(said->shipment), TimestampTzGetDatum(delivered_at),
+	Int64GetDatum(head->order_id)};
 	uint64		rows = oms_run_guarded(&statements[ST_DELIVER_CARTONS], values, NULL);
 	int64	   *cartons = palloc((rows + 1) * sizeof(int64));
 	uint64		i;
@@ -257,7 +258,7 @@ oms_record_tracking(PG_FUNCTION_ARGS)
 	OmsCause	cause = {oms_actor(fcinfo, 9), oms_arg_text_or_null(fcinfo, 10, "reason", OMS_TEXT_LENGTH), key};
 	Said		said = {0};
 	OmsOrderHead head;
-	Datum		values[3];
+	Datum		values[4];
 	char	   *before;
 	char	   *status;
 	int64		order_id;
@@ -313,6 +314,7 @@ oms_record_tracking(PG_FUNCTION_ARGS)
 				else
 				{
 					values[2] = TimestampTzGetDatum(delivered_at);
+					values[3] = Int64GetDatum(order_id);
 					oms_run_guarded(&statements[ST_MOVE_DELIVERY], values, NULL);
 				}
 			}
