@@ -15,13 +15,15 @@ PG_FUNCTION_INFO_V1(oms_rate_shop);
 
 enum
 {
-	ST_LOCATION
+	ST_LOCATION,
+	ST_MERCHANT
 };
 
 static OmsStatement statements[] = {
 	[ST_LOCATION] = {
 		"SELECT code, address FROM oms.location WHERE merchant_id = $1 AND location_id = $2", 2, {INT4OID, INT4OID}
 	},
+	[ST_MERCHANT] = {"SELECT 1 FROM oms.merchant WHERE merchant_id = $1", 1, {INT4OID}},
 };
 
 /* An address as far as prices depend on it. */
@@ -143,6 +145,18 @@ read_location(int32 merchant, int32 location, Place *place)
 	copy = DatumGetJsonbP(oms_copy_out(address, false, -1));
 	oms_end();
 	read_address(&copy->root, &path, place);
+}
+
+/* OM002 for a merchant that does not exist; asked only where there is nothing to quote. */
+static void
+require_merchant(int32 merchant)
+{
+	Datum		values[1] = {Int32GetDatum(merchant)};
+
+	oms_begin();
+	if (oms_run(&statements[ST_MERCHANT], values, NULL) == 0)
+		oms_error_unknown("merchant", merchant, merchant);
+	oms_end();
 }
 
 static const char *
@@ -393,6 +407,8 @@ oms_rate_shop(PG_FUNCTION_ARGS)
 				 errdetail("It is infinite.")));
 
 	services = oms_services(merchant, &nservices);
+	if (nservices == 0)
+		require_merchant(merchant);
 	answers = palloc((nservices + 1) * sizeof(Answer));
 	for (i = 0; i < nservices; i++)
 		if (services[i].active)

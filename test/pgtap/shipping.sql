@@ -1,7 +1,7 @@
 -- Tariffs and rates: real price lists to the cent, breaks, dimensional weight, the guard of active tariffs, the
 -- compiled cache, and what is refused.
 BEGIN;
-SELECT plan(133);
+SELECT plan(134);
 
 INSERT INTO oms.merchant (merchant_id, name, currency) VALUES (2, 'Other', 'USD');
 UPDATE oms.location SET address = '{"country":"US","region":"NY","postcode":"10001"}' WHERE merchant_id = 1 AND location_id = 1;
@@ -184,7 +184,7 @@ SELECT throws_ok(format('SELECT oms.rate_shop(%s)', arguments), code, NULL, code
 	('NULL, 1, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM011'), ('0, 1, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM011'),
 	('1, NULL, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM011'), ('1, 1, NULL, ''[{"weight_g":1}]''', 'OM011'), ('1, 1, ''{"country":"US"}'', NULL', 'OM011'),
 	('1, 1, ''{"country":"US"}'', ''[{"weight_g":1}]'', from_address => ''{"country":"US"}''', 'OM011'), ('1, 1, ''{"country":"US"}'', ''[{"weight_g":1}]'', ''infinity''', 'OM011'),
-	('2, 1, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM002'), ('1, 99, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM002'), ('1, -1, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM002'),
+	('2, 1, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM002'), ('99, NULL, ''{"country":"US"}'', ''[{"weight_g":1}]'', from_address => ''{"country":"US"}''', 'OM002'), ('1, 99, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM002'), ('1, -1, ''{"country":"US"}'', ''[{"weight_g":1}]''', 'OM002'),
 	('1, 1, ''{}'', ''[{"weight_g":1}]''', 'OM003'), ('1, 1, ''[]'', ''[{"weight_g":1}]''', 'OM003'), ('1, 1, ''"US"'', ''[{"weight_g":1}]''', 'OM003'), ('1, 1, ''null'', ''[{"weight_g":1}]''', 'OM003'),
 	('1, 1, ''{"country":"USA"}'', ''[{"weight_g":1}]''', 'OM003'), ('1, 1, ''{"country":17}'', ''[{"weight_g":1}]''', 'OM003'), ('1, 1, ''{"country":""}'', ''[{"weight_g":1}]''', 'OM003'),
 	('1, 1, ''{"country":"US"}'', ''[]''', 'OM003'), ('1, 1, ''{"country":"US"}'', ''{}''', 'OM003'), ('1, 1, ''{"country":"US"}'', ''7''', 'OM003'), ('1, 1, ''{"country":"US"}'', ''[7]''', 'OM003'),
