@@ -187,11 +187,13 @@ INSERT INTO oms.event (merchant_id, tx, subject_type, subject_id, type) VALUES (
 INSERT INTO oms.event (merchant_id, tx, subject_type, subject_id, type, order_id) VALUES (1, 1, 'test', 1, 'test.no_order', -1);
 INSERT INTO oms.consumer (merchant_id, name, tx) VALUES (1, 'ahead', 9000000000000000);
 INSERT INTO oms.task (merchant_id, kind, order_id, attempts, max_attempts) VALUES (1, 'fault', -1, 3, 2);
+ALTER TABLE oms.task DROP CONSTRAINT task_leased;
+INSERT INTO oms.task (merchant_id, kind, state) VALUES (1, 'fault', 'leased');
 DELETE FROM oms.task WHERE kind = 'send_message';
 INSERT INTO oms.message (merchant_id, template_channel_id, order_id, template_version, kind, fact, language, subject, body)
 	VALUES (1, 0, -1, 1, 'confirmation', 'fault', 'en', 'x', 'x');
 SELECT set_eq('SELECT DISTINCT rule FROM oms.verify_event', ARRAY['event_position', 'event_merchant', 'event_order', 'consumer_cursor',
-	'task_order', 'task_attempts', 'message_order', 'message_task'], 'verify() sees each fault');
+	'task_order', 'task_lease', 'task_attempts', 'message_order', 'message_task'], 'verify() sees each fault');
 
 SELECT * FROM finish();
 ROLLBACK;
