@@ -249,7 +249,67 @@ SELECT oms.release_hold(1, :o, 'fraud');
 SELECT oms.request_refund(1, (SELECT refund_id FROM oms.refund WHERE order_id = :o));
 SELECT is((SELECT state FROM oms.refund WHERE order_id = :o), 'requested', 'it moves once the hold is gone');
 
--- 5. Currencies of 0 and 3 decimals.
+-- 5. Capture on ship: exact shares, the last shipment takes the remainder, also of what failed before (Y12, rule 19).
+INSERT INTO oms.channel_location (merchant_id, channel_id, location_id) VALUES (1, 81, 1), (1, 82, 1), (1, 83, 1);
+INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause)
+	SELECT 1, 1, item_id, 'opening', 100000, 'opening' FROM oms.item WHERE merchant_id = 1 AND sku IN ('PAY-1', 'PAY-2');
+CREATE TEMP TABLE shipping (o bigint, shipments int, failed int, cancelled int);
+CREATE FUNCTION pg_temp.ship_at_random(cases int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	o bigint; p bigint; f bigint; i record; channel text; n int; shipments int; failed int; cancelled int; doc jsonb; done int := 0;
+BEGIN
+	PERFORM setseed(0.3);
+	FOR n IN 1 .. cases LOOP
+		channel := (ARRAY['pay-eur', 'pay-jpy', 'pay-kwd'])[1 + (random() * 2)::int];
+		o := oms.place_order(1, jsonb_build_object('channel', channel, 'tax_included', random() < 0.5, 'email', 'pay@example.test',
+			'shipping', (random() * 9)::int::text, 'shipping_tax_rate', '0.19', 'discount', (random() * 2)::int::text,
+			'lines', (SELECT jsonb_agg(jsonb_build_object('sku', (ARRAY['PAY-1', 'PAY-2'])[1 + random()::int], 'quantity', 1 + (random() * 6)::int,
+				'tax_rate', (ARRAY['0', '0.07', '0.19'])[1 + (random() * 2)::int],
+				'unit_price', round((random() * 40 + 3)::numeric, CASE channel WHEN 'pay-jpy' THEN 0 ELSE 3 END)::text)) FROM generate_series(1, 1 + (random() * 2)::int))));
+		p := oms.authorize(1, o, 'card');
+		PERFORM oms.record_payment_event(1, p, 'authorized', (SELECT total FROM oms.sales_order WHERE merchant_id = 1 AND order_id = o), 'auth');
+		shipments := 0; failed := 0; cancelled := 0;
+		f := (SELECT min(fulfilment_id) FROM oms.plan_fulfilment(1, o));
+		LOOP
+			-- some units of a line leave
+			SELECT jsonb_build_array(jsonb_build_object('line', line_no, 'quantity', 1 + (random() * (ordered - l.cancelled - shipped - 1))::int)) INTO doc
+			FROM oms.order_line l WHERE l.merchant_id = 1 AND l.order_id = o AND ordered - l.cancelled > shipped ORDER BY random() LIMIT 1;
+			EXIT WHEN doc IS NULL;
+			PERFORM oms.confirm_pick(1, f, doc);
+			PERFORM oms.pack(1, f);
+			PERFORM oms.ship(1, f);
+			shipments := shipments + 1;
+			-- the gateway takes it, takes it and says so twice, refuses, or says nothing yet
+			FOR i IN SELECT r.event_id, r.amount, random() AS dice FROM oms.payment_event r
+				WHERE r.merchant_id = 1 AND r.payment_id = p AND r.kind = 'capture_requested'
+				  AND NOT EXISTS (SELECT FROM oms.payment_event a WHERE a.merchant_id = 1 AND a.payment_id = p AND a.intent_id = r.event_id)
+			LOOP
+				IF i.dice < 0.3 AND EXISTS (SELECT FROM oms.order_line l WHERE l.merchant_id = 1 AND l.order_id = o AND ordered - l.cancelled > shipped) THEN
+					PERFORM oms.record_payment_event(1, p, 'capture_failed', NULL, 'c' || i.event_id, intent => i.event_id);
+					failed := failed + 1;
+				ELSIF i.dice < 0.8 THEN
+					PERFORM oms.record_payment_event(1, p, 'captured', i.amount, 'c' || i.event_id, intent => i.event_id);
+					PERFORM oms.record_payment_event(1, p, 'captured', i.amount, 'c' || i.event_id);
+				END IF;
+			END LOOP;
+			-- sometimes a unit is cancelled before it leaves, but not the last open one: nothing would leave after it
+			IF random() < 0.3 AND (SELECT sum(ordered - l.cancelled - picked) FROM oms.order_line l WHERE l.merchant_id = 1 AND l.order_id = o) > 1 THEN
+				cancelled := cancelled + oms.cancel_line(1, o, (SELECT line_no FROM oms.order_line l WHERE l.merchant_id = 1 AND l.order_id = o AND ordered - l.cancelled > picked ORDER BY random() LIMIT 1), 1);
+			END IF;
+		END LOOP;
+		INSERT INTO shipping VALUES (o, shipments, failed, cancelled);
+	END LOOP;
+END $$;
+SELECT pg_temp.ship_at_random(60);
+SELECT ok((SELECT sum(shipments) > 150 AND sum(failed) > 20 AND sum(cancelled) > 20 FROM shipping), 'some hundred random shipments, with failures and cancellations between');
+SELECT is_empty($$
+	SELECT x.o, s.total - s.cancelled_total AS owed, p.captured + p.capture_pending AS captured, p.voided + p.void_pending AS voided, s.cancelled_total
+	FROM shipping x JOIN oms.sales_order s ON s.merchant_id = 1 AND s.order_id = x.o JOIN oms.payment p ON p.merchant_id = 1 AND p.order_id = x.o
+	WHERE s.total - s.cancelled_total <> p.captured + p.capture_pending OR s.cancelled_total <> p.voided + p.void_pending OR p.refund_pending <> 0$$,
+	'what is captured and voided is exactly what left and what was cancelled');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'verify finds nothing');
+
+-- 6. Currencies of 0 and 3 decimals.
 SELECT pg_temp.new_order(999, 'pay-jpy', 3) AS o \gset
 SELECT throws_ok(format('SELECT oms.authorize(1, %s, %L, 99.5)', :o, 'card'), 'OM017', NULL, 'half a yen');
 SELECT oms.authorize(1, :o, 'card') AS p \gset
@@ -263,7 +323,7 @@ SELECT throws_ok(format('SELECT oms.record_payment_event(1, %s, %L, 1.2345, %L)'
 SELECT oms.record_payment_event(1, :p, 'authorized', 1.234, 'a');
 SELECT is(pg_temp.state(:o), 'authorized', 'fils');
 
--- 6. Bad input, each a named error.
+-- 7. Bad input, each a named error.
 SELECT pg_temp.new_order(10) AS o \gset
 SELECT oms.authorize(1, :o, 'card', gateway_reference => 'bad-1') AS p \gset
 SELECT throws_ok(q, 'OM011', NULL, q) FROM (VALUES
@@ -304,7 +364,7 @@ SELECT throws_ok(q, 'OM008', NULL, q) FROM (VALUES
 	(format('SELECT oms.record_payment_event(1, NULL, ''captured'', 1, ''x'', gateway_reference => ''bad-1'', order_id => %s)', pg_temp.new_order(5))),
 	(format('SELECT oms.record_payment_event(1, %s, ''captured'', 1, ''x'', order_id => %s)', :p, pg_temp.new_order(5)))) v(q);
 
--- 7. Hand-typed statements meet the same rules.
+-- 8. Hand-typed statements meet the same rules.
 SELECT throws_ok(format('UPDATE oms.payment SET captured = 10 WHERE payment_id = %s', :p), 'OM009', NULL, 'amounts are not hand-writable');
 SELECT throws_ok(format('INSERT INTO oms.payment (merchant_id, order_id, created_at, amount, currency, method, actor) VALUES (1, %s, now(), 0, ''EUR'', ''card'', ''me'')', :o), 'OM009', NULL, 'nor payments');
 SELECT throws_ok(format('DELETE FROM oms.payment WHERE payment_id = %s', :p), 'OM009', NULL, 'nor removable');
@@ -324,7 +384,7 @@ SELECT is((SELECT count(*) FROM oms.task WHERE subject_type = 'payment' AND subj
 SELECT is((SELECT payload - 'intent' FROM oms.task WHERE subject_id = :p AND kind = 'capture' AND dedup_key = 'mine'),
 	jsonb_build_object('payment', :p, 'order', :o, 'reference', 'mine', 'method', 'card', 'gateway', 'manual', 'gateway_reference', 'bad-1', 'amount', 4.00, 'currency', 'EUR'), 'with all that a worker needs');
 
--- 8. verify sees each seeded fault.
+-- 9. verify sees each seeded fault.
 SELECT is_empty('SELECT * FROM oms.verify_payment', 'sound so far');
 SET LOCAL session_replication_role = replica;
 UPDATE oms.payment SET captured = captured + 1 WHERE payment_id = :p;
