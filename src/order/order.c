@@ -166,6 +166,14 @@ oms_order_refresh(int32 merchant, int64 order_id)
 	oms_run_guarded(&statements[ST_PAYMENT_STATE], values, NULL);
 }
 
+void
+oms_order_refresh_payment(int32 merchant, int64 order_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+
+	oms_run_guarded(&statements[ST_PAYMENT_STATE], values, NULL);
+}
+
 int64
 oms_next_order_id(void)
 {

@@ -56,6 +56,8 @@ extern void oms_order_confirm_if_free(int32 merchant, int64 order_id, const char
  * trigger; payments call it.
  */
 extern void oms_order_refresh(int32 merchant, int64 order_id);
+/* The same where only payments changed. */
+extern void oms_order_refresh_payment(int32 merchant, int64 order_id);
 
 /* The next id of oms.order_id_seq. */
 extern int64 oms_next_order_id(void);

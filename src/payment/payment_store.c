@@ -69,18 +69,18 @@ static OmsStatement statements[] = {
 	},
 };
 
-/* The CHECK on payment_event.amount says the same. */
+/* Amounts stay below this, so that sums of many fit into 64 bits. */
 #define MAX_AMOUNT INT64CONST(1000000000000000)
 
-/* 10^n, for exponents of currencies. */
-static int64
-pow10_int(int n)
+/* Whether an amount in minor units is beyond what payments deal with. */
+bool
+oms_amount_is_large(int64 amount, int exponent)
 {
-	int64		result = 1;
+	int64		scale = 1;
 
-	while (n-- > 0)
-		result *= 10;
-	return result;
+	while (exponent-- > 0)
+		scale *= 10;
+	return amount / MAX_AMOUNT >= scale;
 }
 
 /* An amount in minor units as people read it. */
@@ -119,7 +119,7 @@ oms_arg_amount(FunctionCallInfo fcinfo, int n, const char *name, int exponent)
 				 errmsg("argument \"%s\" is out of range", name),
 				 errdetail("%s was given; amounts are positive.", oms_money_text(amount, exponent)),
 				 errhint("Give a positive amount, or null for the default.")));
-	if (amount / MAX_AMOUNT >= pow10_int(exponent))
+	if (oms_amount_is_large(amount, exponent))
 		ereport(ERROR,
 				(errcode(OMS_MONEY_RANGE),
 				 errmsg("argument \"%s\" is too large", name),

@@ -375,8 +375,14 @@ SELECT throws_ok('TRUNCATE oms.payment_event', 'OM009', NULL, 'at once too');
 SELECT throws_ok('UPDATE oms.refund SET state = ''done''', 'OM009', NULL, 'refunds are not hand-writable');
 SELECT throws_ok('DELETE FROM oms.refund_line; INSERT INTO oms.refund_line VALUES (1, 1, 1, 1, 0, 1, 1, 0)', 'OM009', NULL, 'nor their lines');
 SELECT throws_ok(format('INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, %s, ''capture_requested'', ''mine'', 11)', :p), 'OM007', NULL, 'a hand-typed intent meets the limit');
-SELECT throws_ok(format('INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, %s, ''captured'', ''mine'', ''NaN'')', :p), '23514', NULL, 'no NaN');
-SELECT throws_ok(format('INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, %s, ''captured'', ''mine'', 0.001)', :p), 'OM017', NULL, 'no tenth of a cent');
+SELECT throws_ok(format('INSERT INTO oms.payment_event (merchant_id, payment_id, %s, event_reference) VALUES (1, %s, %s, ''mine'')', c, :p, v), e, NULL, 'hand-typed: ' || v) FROM (VALUES
+	('kind, amount', '''captured'', ''NaN''', 'OM017'), ('kind, amount', '''captured'', ''infinity''', 'OM017'), ('kind, amount', '''captured'', 0.001', 'OM017'),
+	('kind, amount', '''captured'', 0', 'OM011'), ('kind, amount', '''captured'', -0.01', 'OM011'), ('kind, amount', '''captured'', NULL', 'OM011'), ('kind, amount', '''captured'', 1e15', 'OM011'),
+	('kind, amount', '''voided'', -0.01', 'OM011'), ('kind, amount', '''voided'', 0', 'OM011'), ('kind, amount', '''authorization_expired'', 1', 'OM011'), ('kind, amount', '''paid'', 1', 'OM011'),
+	('kind, amount, occurred_at', '''captured'', 1, ''infinity''', 'OM011'), ('kind, amount, expires_at', '''captured'', 1, now()', 'OM011'), ('kind, amount, refund_id', '''captured'', 1, 1', 'OM011'),
+	('kind, amount, intent_id', '''charged_back'', 1, 1', 'OM011'), ('kind, amount, intent_id', '''captured'', 1, 1', 'OM002'), ('kind, amount, refund_id', '''refund_requested'', 1, 999999999', 'OM002')) x(c, v, e);
+SELECT throws_ok(format('INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, %s, ''captured'', '''', 1)', :p), 'OM011', NULL, 'hand-typed: no reference');
+SELECT throws_ok('INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, 999999999, ''captured'', ''x'', 1)', NULL, NULL, 'hand-typed: no such payment');
 INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, :p, 'authorized', 'a', 10), (1, :p, 'capture_requested', 'mine', 4), (1, :p, 'capture_requested', 'mine too', 6);
 SELECT is((SELECT (authorized, capture_pending) FROM oms.payment WHERE payment_id = :p), (10.00, 10.00), 'a hand-typed statement of several rows is folded');
 SELECT throws_ok(format('INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount) VALUES (1, %s, ''capture_requested'', ''x'', 1), (1, %s, ''capture_requested'', ''y'', 0.01)', :p, :p), 'OM007', NULL, 'and refused as a whole');
