@@ -553,7 +553,8 @@ oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, O
 	}
 	write_lines(head, shipment, lines, nlines);
 
-	captured = charge > 0 ? oms_payment_capture_share(head, charge, "shipment", shipment, cause->actor) : 0;
+	/* Also for nothing: the last shipment asks for what was refused before. */
+	captured = oms_payment_capture_share(head, Max(charge, 0), "shipment", shipment, cause->actor);
 	if (captured != 0)
 	{
 		values[1] = Int64GetDatum(shipment);

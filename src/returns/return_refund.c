@@ -6,6 +6,8 @@
  */
 #include "returns/return_internal.h"
 
+#include "core/config.h"
+
 PG_FUNCTION_INFO_V1(oms_suggested_refund);
 
 enum
@@ -23,20 +25,20 @@ static OmsStatement statements[] = {
 		2, {INT4OID, INT8OID}
 	},
 	[ST_ORDER] = {
-		"SELECT s.order_id, s.currency FROM oms.return_order r "
+		"SELECT s.order_id, s.currency, s.channel_id FROM oms.return_order r "
 		"JOIN oms.sales_order s ON s.merchant_id = r.merchant_id AND s.order_id = r.order_id "
 		"WHERE r.merchant_id = $1 AND r.return_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 };
 
-/* a * b / divisor, half even. */
+/* a * b / divisor, rounded. */
 static int64
-share(int64 a, int64 b, int64 divisor)
+share(int64 a, int64 b, int64 divisor, OmsRounding rounding)
 {
 	int64		result;
 
-	if (!oms_mul_div(a, b, divisor, OMS_HALF_EVEN, &result))
+	if (!oms_mul_div(a, b, divisor, rounding, &result))
 		ereport(ERROR,
 				(errcode(OMS_MONEY_RANGE),
 				 errmsg("a share of an amount does not fit into 64 bits")));
@@ -69,12 +71,13 @@ compute_shipping(const OmsOrderHead *head, const OmsReturn *ret, OmsRefund *refu
 	if (want <= 0)
 		return;
 	refund->shipping = want;
-	refund->shipping_tax = Min(Max(share(tax, before + want, charged) - tax_before, 0), want);
+	refund->shipping_tax = Min(Max(share(tax, before + want, charged, OMS_HALF_EVEN) - tax_before, 0), want);
 }
 
 /*
  * Computes the refund of the units that ret->lines[].refund name: what was
- * paid for exactly these units, tax in it; shipping; less the fee; and never
+ * paid for exactly these units, tax in it; shipping; less the fee (rounded as
+ * the channel's setting says); and never
  * more than the order is still worth or has paid beyond that (*limit is what
  * this takes off, because money was given back before).
  */
@@ -82,6 +85,7 @@ void
 oms_return_compute(const OmsOrderHead *head, const OmsReturn *ret, OmsRefund *refund, int64 *limit)
 {
 	OmsPaymentBalance balance;
+	const OmsChannel *channel;
 	int64		gross;
 	int64		percent_fee;
 	int64		cap;
@@ -116,7 +120,9 @@ oms_return_compute(const OmsOrderHead *head, const OmsReturn *ret, OmsRefund *re
 	compute_shipping(head, ret, refund);
 	refund->tax = oms_money_add(refund->tax, refund->shipping_tax);
 
-	percent_fee = share(refund->lines_amount, ret->percent, 100 * OMS_PRICE_ONE);
+	channel = oms_channel(head->merchant, head->channel);
+	percent_fee = share(refund->lines_amount, ret->percent, 100 * OMS_PRICE_ONE,
+						channel != NULL ? channel->rounding : OMS_HALF_EVEN);
 	refund->fixed_fee = Min(ret->fee - ret->fee_before, refund->lines_amount - percent_fee);
 	refund->fee = percent_fee + refund->fixed_fee;
 
@@ -126,7 +132,7 @@ oms_return_compute(const OmsOrderHead *head, const OmsReturn *ret, OmsRefund *re
 	refund->amount = Max(Min(gross, cap), 0);
 	*limit = gross - refund->amount;
 	if (*limit > 0)
-		refund->tax = share(refund->tax, refund->amount, gross);
+		refund->tax = share(refund->tax, refund->amount, gross, OMS_HALF_EVEN);
 }
 
 static void
@@ -170,6 +176,7 @@ oms_suggested_refund(PG_FUNCTION_ARGS)
 	head.merchant = merchant;
 	head.order_id = oms_get_int64(0, 1);
 	strlcpy(head.currency, oms_get_text(0, 2), sizeof(head.currency));
+	head.channel = oms_get_int32(0, 3);
 	head.exponent = oms_currency_exponent(head.currency);
 	oms_return_load(&head, return_id, &ret);
 	for (int i = 0; i < ret.nlines; i++)

@@ -309,6 +309,18 @@ SELECT is_empty($$
 	'what is captured and voided is exactly what left and what was cancelled');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'verify finds nothing');
 
+-- What the gateway refused is asked for again with the last shipment, though that be worth nothing.
+SELECT oms.place_order(1, '{"channel": "pay-eur", "lines": [{"sku": "PAY-1", "quantity": 1, "unit_price": "20"}, {"sku": "PAY-2", "quantity": 1, "unit_price": "0"}]}') AS o \gset
+SELECT oms.release_hold(1, :o, kind) FROM oms.order_hold WHERE merchant_id = 1 AND order_id = :o AND released_at IS NULL;
+SELECT oms.authorize(1, :o, 'card') AS p \gset
+SELECT oms.record_payment_event(1, :p, 'authorized', 20, 'a');
+SELECT min(fulfilment_id) AS f FROM oms.plan_fulfilment(1, :o) \gset
+SELECT oms.confirm_pick(1, :f, '[{"line": 1, "quantity": 1}]'), oms.pack(1, :f), oms.ship(1, :f);
+SELECT oms.record_payment_event(1, :p, 'capture_failed', 20, 'c');
+SELECT is((SELECT capture_pending FROM oms.payment WHERE payment_id = :p), 0.00, 'refused');
+SELECT oms.confirm_pick(1, :f), oms.pack(1, :f), oms.ship(1, :f);
+SELECT is((SELECT capture_pending FROM oms.payment WHERE payment_id = :p), 20.00, 'asked for again with the gift that left last');
+
 -- 6. Currencies of 0 and 3 decimals.
 SELECT pg_temp.new_order(999, 'pay-jpy', 3) AS o \gset
 SELECT throws_ok(format('SELECT oms.authorize(1, %s, %L, 99.5)', :o, 'card'), 'OM017', NULL, 'half a yen');
@@ -363,6 +375,35 @@ SELECT throws_ok(q, 'OM008', NULL, q) FROM (VALUES
 	(format('SELECT oms.record_payment_event(1, %s, ''captured'', 1, ''x'', gateway => ''other'')', :p)),
 	(format('SELECT oms.record_payment_event(1, NULL, ''captured'', 1, ''x'', gateway_reference => ''bad-1'', order_id => %s)', pg_temp.new_order(5))),
 	(format('SELECT oms.record_payment_event(1, %s, ''captured'', 1, ''x'', order_id => %s)', :p, pg_temp.new_order(5)))) v(q);
+
+-- Each command answers the same key with its first answer, and other content with a refusal (Y02).
+SELECT pg_temp.new_order(100) AS ko \gset
+SELECT oms.authorize(1, :ko, 'card', 60, request_key => 'same a') AS kp \gset
+SELECT oms.record_payment_event(1, :kp, 'authorized', 60, 'a');
+SELECT oms.record_payment_event(1, :kp, 'captured', 30, 'c');
+CREATE FUNCTION pg_temp.twice(command text, other text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	first bigint; second bigint; before bigint; state text := 'no error';
+BEGIN
+	EXECUTE command INTO first;
+	before := (SELECT count(*) FROM oms.event);
+	EXECUTE command INTO second;
+	BEGIN
+		EXECUTE other;
+	EXCEPTION WHEN OTHERS THEN
+		state := SQLSTATE;
+	END;
+	RETURN format('%s, %s new events, other content: %s', CASE WHEN first = second THEN 'same answer' ELSE 'other answer' END, (SELECT count(*) FROM oms.event) - before, state);
+END $$;
+SELECT is(pg_temp.twice(command, other), 'same answer, 0 new events, other content: OM010', command) FROM (VALUES
+	(format('SELECT oms.authorize(1, %s, ''card'', 10, request_key => ''same 1'')', :ko), format('SELECT oms.authorize(1, %s, ''card'', 11, request_key => ''same 1'')', :ko)),
+	(format('SELECT oms.capture(1, %s, 10, ''same 2'')', :kp), format('SELECT oms.capture(1, %s, 11, ''same 2'')', :kp)),
+	(format('SELECT oms.void(1, %s, 10, ''same 3'')', :kp), format('SELECT oms.capture(1, %s, 10, ''same 3'')', :kp)),
+	(format('SELECT oms.refund(1, %s, 10, ''same 4'')', :kp), format('SELECT oms.refund(1, %s, 10, ''same 4'', reason => ''another'')', :kp))) v(command, other);
+SELECT oms.record_payment_event(1, :kp, 'refund_failed', 10, 'rf');
+SELECT refund_id AS kr FROM oms.refund WHERE order_id = :ko \gset
+SELECT is(pg_temp.twice(format('SELECT oms.request_refund(1, %s, ''same 5'')', :kr), format('SELECT oms.request_refund(1, %s, ''same 5'', ''me'')', :kr)),
+	'same answer, 0 new events, other content: OM010', 'request_refund');
 
 -- 8. Hand-typed statements meet the same rules.
 SELECT throws_ok(format('UPDATE oms.payment SET captured = 10 WHERE payment_id = %s', :p), 'OM009', NULL, 'amounts are not hand-writable');

@@ -299,6 +299,40 @@ SELECT oms.inspect_return(1, :r, reason => 'second');
 SELECT results_eq(format('SELECT subject, body FROM oms.message WHERE order_id = %s AND kind = ''refund_note'' ORDER BY message_id', :o),
 	$$VALUES ('Refund 10.00 EUR', 'first'), ('Refund 10.00 EUR', 'second')$$, 'one note per refund');
 
+-- Each command answers the same key with its first answer, and other content with a refusal.
+CREATE FUNCTION pg_temp.twice(command text, other text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	first bigint; second bigint; before bigint; state text := 'no error';
+BEGIN
+	EXECUTE command INTO first;
+	before := (SELECT count(*) FROM oms.event);
+	EXECUTE command INTO second;
+	BEGIN
+		EXECUTE other;
+	EXCEPTION WHEN OTHERS THEN
+		state := SQLSTATE;
+	END;
+	RETURN format('%s, %s new events, other content: %s', CASE WHEN first = second THEN 'same answer' ELSE 'other answer' END, (SELECT count(*) FROM oms.event) - before, state);
+END $$;
+SELECT pg_temp.shipped(3) AS o \gset
+SELECT oms.request_return(1, :o, '[{"line": 1, "quantity": 1}]') AS r1 \gset
+SELECT oms.request_return(1, :o) AS r2 \gset
+SELECT is(pg_temp.twice(command, other), 'same answer, 0 new events, other content: OM010', command) FROM (VALUES
+	(format('SELECT oms.cancel_return(1, %s, ''ret same 1'')', :r1), format('SELECT oms.cancel_return(1, %s, ''ret same 1'')', :r2)),
+	(format('SELECT oms.decide_return(1, %s, ''approve'', request_key => ''ret same 2'')', :r2), format('SELECT oms.decide_return(1, %s, ''reject'', request_key => ''ret same 2'')', :r2)),
+	(format('SELECT oms.receive_return(1, %s, ''[{"line": 1, "quantity": 1}]'', request_key => ''ret same 3'')', :r2), format('SELECT oms.receive_return(1, %s, request_key => ''ret same 3'')', :r2)),
+	(format('SELECT oms.inspect_return(1, %s, request_key => ''ret same 4'')', :r2), format('SELECT oms.inspect_return(1, %s, reason => ''x'', request_key => ''ret same 4'')', :r2)),
+	(format('SELECT oms.close_return(1, %s, ''ret same 5'')', :r2), format('SELECT oms.close_return(1, %s, ''ret same 5'', ''me'')', :r2))) v(command, other);
+
+-- The fee is rounded as the setting says.
+SELECT pg_temp.place('[{"sku": "RET-1", "quantity": 1, "unit_price": "0.50"}]') AS o \gset
+SELECT oms.ship_order(1, :o);
+SELECT oms.request_return(1, :o) AS r \gset
+SELECT oms.decide_return(1, :r, 'approve', restocking_percent => 5);
+SELECT is((SELECT amount FROM oms.suggested_refund(1, :r) WHERE part = 'fee'), -0.02, '5 % of 0.50, half even');
+SELECT oms.set_setting(1, 'rounding', 'half-up', 81);
+SELECT is((SELECT amount FROM oms.suggested_refund(1, :r) WHERE part = 'fee'), -0.03, 'half up');
+
 -- 8. Bad input, each a named error.
 SELECT pg_temp.shipped(2) AS o \gset
 SELECT oms.request_return(1, :o, '[{"line": 1, "quantity": 1}]') AS r \gset
