@@ -65,4 +65,4 @@ Returns the payment''s id. The same fact again has no effect. Facts beyond the l
 OM002 no such payment, order or intent; OM008 gateway reference of another payment or order; OM010 same kind and reference with other content; OM011 argument missing or out of range; OM012 other currency than the order''s; OM017 amount too fine or too large.';
 
 CREATE FUNCTION oms.payment_event_fold() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_payment_event_fold';
-COMMENT ON FUNCTION oms.payment_event_fold() IS 'AFTER INSERT on payment_event: locks order and payment, folds the amounts, refuses intents beyond the limits (OM007), makes the task, the event, and the states of refunds and order';
+COMMENT ON FUNCTION oms.payment_event_fold() IS 'AFTER INSERT on payment_event: locks order and payment, folds the amounts, refuses what a kind does not have (OM011) and intents beyond the limits (OM007), makes the task, the event, and the states of refunds and order';

@@ -6,7 +6,7 @@
  * oms_begin().  None of them talks to a gateway: they write intents, which a
  * worker carries out, and none raises for a payment that cannot do it: a
  * payment problem never un-ships and never un-cancels.  What could not be
- * asked for stays visible in the view payment_order (due, refund_due).
+ * asked for stays visible in the view payment_balance (due, refund_due).
  *-------------------------------------------------------------------------
  */
 #ifndef OMS_PAYMENT_H
