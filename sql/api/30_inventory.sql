@@ -26,3 +26,8 @@ CREATE FUNCTION oms.available(merchant int, item bigint, location int DEFAULT NU
 		- coalesce((SELECT sum(r.quantity)
 			FROM oms.reservation r WHERE r.merchant_id = $1 AND r.item_id = $2 AND (r.location_id = $3 OR $3 IS NULL)), 0)::bigint $$;
 COMMENT ON FUNCTION oms.available(int, bigint, int) IS 'Units of an item that may still be promised, at a location or (null) at all: on hand - unavailable - safety - promised. From the rows, so it runs on a standby';
+
+CREATE FUNCTION oms.stock_gate_entries() RETURNS TABLE (merchant_id int, item_id bigint, location_id int,
+		counter bigint, pins int, hits bigint, doubtful boolean)
+	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_stock_gate_entries';
+COMMENT ON FUNCTION oms.stock_gate_entries() IS 'The counters of the gate that are in memory, of this database: units that may still be promised, transactions using the counter now, touches since it was made, and whether it will be read from the rows again at the next quiet moment. See view stock_gate';

@@ -66,6 +66,10 @@ CREATE OR REPLACE TRIGGER reservation_gate AFTER INSERT OR UPDATE OR DELETE ON o
 CREATE OR REPLACE TRIGGER reservation_truncate BEFORE TRUNCATE ON oms.reservation
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_parent('Release promises by cancelling or deleting them.');
 
+-- The gate holds for replicated rows too; there it records, and refuses nothing.
+ALTER TABLE oms.stock ENABLE ALWAYS TRIGGER stock_gate;
+ALTER TABLE oms.reservation ENABLE ALWAYS TRIGGER reservation_gate;
+
 COMMENT ON TABLE oms.stock IS 'Levels per item and location. A level is the sum of its movements (stock_movement); only safety is typed by hand';
 COMMENT ON COLUMN oms.stock.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.stock.location_id IS 'Location';
@@ -105,6 +109,24 @@ INSERT INTO oms.table_class VALUES
 	('stock_movement', 'merchant', 'inventory'),
 	('reservation', 'merchant', 'inventory')
 	ON CONFLICT (table_name) DO NOTHING;
+
+CREATE OR REPLACE VIEW oms.stock_gate AS
+SELECT g.merchant_id, g.item_id, g.location_id, g.counter,
+	coalesce((SELECT s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety FROM oms.stock s
+		WHERE s.merchant_id = g.merchant_id AND s.item_id = g.item_id AND s.location_id = g.location_id), 0)
+	- coalesce((SELECT sum(r.quantity) FROM oms.reservation r
+		WHERE r.merchant_id = g.merchant_id AND r.item_id = g.item_id AND r.location_id = g.location_id), 0)::bigint AS recomputed,
+	g.pins, g.hits, g.doubtful
+FROM oms.stock_gate_entries() g;
+COMMENT ON VIEW oms.stock_gate IS 'The gate at work: each counter in memory beside the same figure from the rows. They are equal when no transaction uses the counter (pins 0) and it is not doubtful; while transactions run the counter may be lower';
+COMMENT ON COLUMN oms.stock_gate.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.stock_gate.item_id IS 'Item';
+COMMENT ON COLUMN oms.stock_gate.location_id IS 'Location';
+COMMENT ON COLUMN oms.stock_gate.counter IS 'Units that may still be promised, as the counter says';
+COMMENT ON COLUMN oms.stock_gate.recomputed IS 'The same from the rows this query sees';
+COMMENT ON COLUMN oms.stock_gate.pins IS 'Transactions that have touched the counter and have not ended';
+COMMENT ON COLUMN oms.stock_gate.hits IS 'Transactions that touched it since it was made';
+COMMENT ON COLUMN oms.stock_gate.doubtful IS 'True: it is read from the rows again as soon as one transaction is alone with it';
 
 CREATE OR REPLACE VIEW oms.verify_inventory AS
 SELECT s.merchant_id, 'stock_is_ledger' AS rule, format('item %s at location %s', s.item_id, s.location_id) AS object,

@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "core/comments.h"
+#include "event/event.h"
 #include "inventory/gate.h"
 
 PG_FUNCTION_INFO_V1(oms_install);
@@ -92,5 +93,9 @@ oms_install(PG_FUNCTION_ARGS)
 	oms_describe_views();
 	AtEOXact_GUC(true, level);
 	oms_gate_forget();
+	/* Notes which cluster this is, or the first writer would make all others wait for its commit. */
+	oms_begin();
+	(void) oms_event_tx();
+	oms_end();
 	PG_RETURN_VOID();
 }

@@ -22,6 +22,12 @@
  *	  an entry that is gone, or it is not visible and will apply its change to
  *	  the loaded counter.  An entry is only evicted without pins.
  *
+ *	  Doubt is always resolved downwards.  An entry is in doubt when a prepared
+ *	  transaction touched it, when rows of a running transaction were seen while
+ *	  loading, or when the tables' triggers changed since (somebody may have
+ *	  written without them).  Such an entry is loaded again by the first
+ *	  transaction that is alone with it.
+ *
  *	  No SQL runs under a lock of this file.  The loader takes its table locks
  *	  before it marks the entry, or a queued ALTER TABLE would make a deadlock
  *	  that nobody detects.
@@ -29,6 +35,12 @@
  */
 #include "core/oms.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_trigger.h"
+#include "common/hashfn.h"
 #include "lib/dshash.h"
 #include "storage/condition_variable.h"
 #include "storage/lmgr.h"
@@ -36,14 +48,17 @@
 #include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/dsa.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "core/cache.h"
 #include "inventory/gate.h"
+#include "inventory/gate_load.h"
+
+PG_FUNCTION_INFO_V1(oms_stock_gate_entries);
 
 /* What a counter belongs to; the table's identity so that a re-made table never meets its old counters. */
 typedef struct EntryKey
@@ -66,8 +81,11 @@ typedef struct Entry
 	pg_atomic_uint64 counter;	/* int64: what may still be promised */
 	pg_atomic_uint32 pins;		/* transactions that touched it; raised under the partition lock only */
 	pg_atomic_uint32 used;		/* touched since the last sweep */
-	slock_t		mutex;			/* protects state */
+	pg_atomic_uint64 hits;
+	slock_t		mutex;			/* protects the three below */
 	EntryState	state;
+	bool		doubtful;
+	uint64		generation;		/* of the tables' triggers when it was loaded */
 	ConditionVariable loaded;
 } Entry;
 
@@ -79,6 +97,8 @@ typedef struct Control
 	bool		ready;
 	dsa_handle	area;
 	dshash_table_handle table;
+	uint32		fingerprint;	/* of the tables' triggers, see tables_changed() */
+	pg_atomic_uint64 generation;	/* rises whenever that changes */
 	pg_atomic_uint64 entries;
 } Control;
 
@@ -126,14 +146,6 @@ static OmsCache relation_cache = {
 	.tables = {"reservation", "stock"},
 };
 
-static OmsStatement load_statement = {
-	"SELECT coalesce((SELECT on_hand - damaged - quality_control - quarantine - safety FROM oms.stock "
-	"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3), 0) "
-	"- coalesce((SELECT sum(quantity) FROM oms.reservation "
-	"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3), 0)::bigint",
-	3, {INT4OID, INT8OID, INT4OID}, NULL
-};
-
 /* Attaches this backend to the shared table, making it when it is the first. */
 static void
 attach(void)
@@ -155,6 +167,8 @@ attach(void)
 		control->tranche = LWLockNewTrancheId();
 		LWLockInitialize(&control->lock, control->tranche);
 		pg_atomic_init_u64(&control->entries, 0);
+		pg_atomic_init_u64(&control->generation, 1);
+		control->fingerprint = 0;
 		control->ready = false;
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -181,11 +195,55 @@ attach(void)
 	MemoryContextSwitchTo(old);
 }
 
-/* The table the counters belong to; also where both tables' locks are named. */
+/*
+ * A mark of the triggers on both tables that changes whenever somebody changes
+ * them: rows written while they were off never reached a counter.
+ */
+static uint32
+trigger_fingerprint(const Oid *relids)
+{
+	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
+	uint32		fingerprint = 0;
+	int			i;
+
+	for (i = 0; i < 2; i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relids[i]));
+		scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
+		while ((tuple = systable_getnext(scan)) != NULL)
+		{
+			fingerprint = hash_combine(fingerprint, HeapTupleHeaderGetRawXmin(tuple->t_data));
+			fingerprint = hash_combine(fingerprint, hash_bytes((unsigned char *) &tuple->t_self, sizeof(ItemPointerData)));
+		}
+		systable_endscan(scan);
+	}
+	table_close(triggers, AccessShareLock);
+	return hash_combine(fingerprint, relids[0]);
+}
+
+/*
+ * The tables behind the gate: reservation, to which the counters belong, and
+ * stock.  After a change of either, looks whether it was one of their triggers.
+ */
 static const Oid *
 relations(void)
 {
-	(void) oms_cache_fresh(&relation_cache);
+	if (!oms_cache_fresh(&relation_cache))
+	{
+		uint32		fingerprint = trigger_fingerprint(relation_cache.relids);
+
+		LWLockAcquire(&control->lock, LW_EXCLUSIVE);
+		if (control->fingerprint != fingerprint)
+		{
+			control->fingerprint = fingerprint;
+			pg_atomic_fetch_add_u64(&control->generation, 1);
+		}
+		LWLockRelease(&control->lock);
+	}
 	return relation_cache.relids;
 }
 
@@ -211,47 +269,36 @@ sweep(void)
 	dshash_seq_term(&scan);
 }
 
-/*
- * Drops every counter without pins: after the triggers were away (install()
- * brings them back), what the rows say is all that counts.
- */
+/* Every counter is read from the rows again once nobody uses it. */
 void
 oms_gate_forget(void)
 {
 	if (table == NULL)
 		attach();
-	/* The first sweep clears the marks of use. */
-	sweep();
-	sweep();
+	pg_atomic_fetch_add_u64(&control->generation, 1);
 }
 
-/* Computes the counter from what others have committed. */
-static int64
-load_from_rows(const OmsGateKey *key)
+/* Whether a ready entry must be loaded again, and may be: nobody else uses it. */
+static bool
+is_stale(Entry *entry)
 {
-	Datum		values[3] = {Int32GetDatum(key->merchant), Int64GetDatum(key->item), Int32GetDatum(key->location)};
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	int64		counter;
-
-	/* Own rows reach the counter by their own triggers. */
-	snapshot->curcid = FirstCommandId;
-	oms_begin();
-	oms_run_snapshot(&load_statement, values, NULL, snapshot);
-	counter = oms_get_int64(0, 1);
-	oms_end();
-	UnregisterSnapshot(snapshot);
-	return counter;
+	return (entry->doubtful || entry->generation != pg_atomic_read_u64(&control->generation)) &&
+		pg_atomic_read_u32(&entry->pins) == 1;
 }
 
 /* Makes the pinned entry ready: loads it, or waits for whoever does. */
 static void
-ensure_loaded(Entry *entry, const OmsGateKey *key)
+ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
 {
 	volatile EntryState state;
+	uint64		generation = pg_atomic_read_u64(&control->generation);
+	bool		doubtful = false;
 
 	for (;;)
 	{
 		SpinLockAcquire(&entry->mutex);
+		if (entry->state == ENTRY_READY && first_touch && is_stale(entry))
+			entry->state = ENTRY_EMPTY;
 		state = entry->state;
 		if (state == ENTRY_EMPTY)
 			entry->state = ENTRY_LOADING;
@@ -270,13 +317,15 @@ ensure_loaded(Entry *entry, const OmsGateKey *key)
 		return;
 	PG_TRY();
 	{
-		pg_atomic_write_u64(&entry->counter, (uint64) load_from_rows(key));
+		pg_atomic_write_u64(&entry->counter, (uint64) oms_gate_load(key, relation_cache.relids, &doubtful));
 		state = ENTRY_READY;
 	}
 	PG_FINALLY();
 	{
 		SpinLockAcquire(&entry->mutex);
 		entry->state = state;
+		entry->doubtful = doubtful;
+		entry->generation = generation;
 		SpinLockRelease(&entry->mutex);
 		ConditionVariableBroadcast(&entry->loaded);
 	}
@@ -306,7 +355,7 @@ touch(const OmsGateKey *key)
 	if (found && hold->entry != NULL)
 	{
 		if (hold->entry->state != ENTRY_READY)
-			ensure_loaded(hold->entry, key);
+			ensure_loaded(hold->entry, key, false);
 		return hold;
 	}
 	if (table == NULL)
@@ -335,8 +384,11 @@ touch(const OmsGateKey *key)
 		pg_atomic_init_u64(&entry->counter, 0);
 		pg_atomic_init_u32(&entry->pins, 0);
 		pg_atomic_init_u32(&entry->used, 1);
+		pg_atomic_init_u64(&entry->hits, 0);
 		SpinLockInit(&entry->mutex);
 		entry->state = ENTRY_EMPTY;
+		entry->doubtful = false;
+		entry->generation = 0;
 		ConditionVariableInit(&entry->loaded);
 		pg_atomic_fetch_add_u64(&control->entries, 1);
 	}
@@ -345,7 +397,8 @@ touch(const OmsGateKey *key)
 		pg_atomic_write_u32(&entry->used, 1);
 	hold->entry = entry;
 	dshash_release_lock(table, entry);
-	ensure_loaded(entry, key);
+	pg_atomic_fetch_add_u64(&entry->hits, 1);
+	ensure_loaded(entry, key, true);
 	return hold;
 }
 
@@ -442,15 +495,24 @@ transaction_ended(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
 			for (hold = hold_list; hold != NULL; hold = hold->next)
 			{
+				Entry	   *entry = hold->entry;
 				int64		back = event == XACT_EVENT_COMMIT ? hold->credit : hold->taken;
 
-				if (hold->entry == NULL)
+				if (entry == NULL)
 					continue;
-				if (back != 0)
-					pg_atomic_fetch_add_u64(&hold->entry->counter, back);
-				pg_atomic_fetch_sub_u32(&hold->entry->pins, 1);
+				if (event == XACT_EVENT_PREPARE)
+				{
+					/* Its end will not be told to us: what it took stays taken until the rows decide. */
+					SpinLockAcquire(&entry->mutex);
+					entry->doubtful = true;
+					SpinLockRelease(&entry->mutex);
+				}
+				else if (back != 0)
+					pg_atomic_fetch_add_u64(&entry->counter, back);
+				pg_atomic_fetch_sub_u32(&entry->pins, 1);
 			}
 			if (hash_get_num_entries(holds) > 1024)
 			{
@@ -466,12 +528,6 @@ transaction_ended(XactEvent event, void *arg)
 				}
 			hold_list = NULL;
 			saved_stack = NULL;
-			break;
-		case XACT_EVENT_PRE_PREPARE:
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a transaction that reserved or moved stock cannot be prepared"),
-					 errhint("Commit it, or keep stock out of two-phase transactions.")));
 			break;
 		default:
 			break;
@@ -513,6 +569,41 @@ subtransaction_ended(SubXactEvent event, SubTransactionId mySubid, SubTransactio
 		hold->saved = saved->outer;
 		pfree(saved);
 	}
+}
+
+/* SQL: stock_gate_entries(): the counters of this database. */
+Datum
+oms_stock_gate_entries(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	dshash_seq_status scan;
+	Entry	   *entry;
+	Oid			relation;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (table == NULL)
+		attach();
+	relation = relations()[0];
+	dshash_seq_init(&scan, table, false);
+	while ((entry = dshash_seq_next(&scan)) != NULL)
+	{
+		Datum		values[7];
+		bool		nulls[7] = {false};
+
+		if (entry->key.database != MyDatabaseId || entry->key.relation != relation)
+			continue;
+		values[0] = Int32GetDatum(entry->key.key.merchant);
+		values[1] = Int64GetDatum(entry->key.key.item);
+		values[2] = Int32GetDatum(entry->key.key.location);
+		values[3] = Int64GetDatum((int64) pg_atomic_read_u64(&entry->counter));
+		values[4] = Int32GetDatum((int32) pg_atomic_read_u32(&entry->pins));
+		values[5] = Int64GetDatum((int64) pg_atomic_read_u64(&entry->hits));
+		values[6] = BoolGetDatum(entry->state != ENTRY_READY || entry->doubtful ||
+								 entry->generation != pg_atomic_read_u64(&control->generation));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	dshash_seq_term(&scan);
+	return (Datum) 0;
 }
 
 void

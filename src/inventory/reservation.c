@@ -99,12 +99,19 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 					 errmsg("a reservation of " INT64_FORMAT " units", quantity),
 					 errdetail("A promise is of 1 unit or more."),
 					 errhint("Delete the row to release the promise.")));
+		if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		{
+			/* The row is a fact of another node. */
+			oms_gate_take_forced(&key, quantity);
+			return PointerGetDatum(NULL);
+		}
 		if (!oms_gate_take(&key, quantity, &available))
 			oms_error_shortage(&key, quantity, available);
 		if (!oms_guard_is_open())
 			refresh_line(trigdata, tuple);
 	}
-	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && !oms_guard_is_open())
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && !oms_guard_is_open() &&
+		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		refresh_line(trigdata, trigdata->tg_trigtuple);
 	return PointerGetDatum(NULL);
 }

@@ -182,7 +182,7 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 	int64		on_hand = row_int64(trigdata, tuple, STOCK_ON_HAND);
 	int64		available = 0;
 
-	if (on_hand < 0 && !applying_forced &&
+	if (on_hand < 0 && !applying_forced && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
 		on_hand < (update ? row_int64(trigdata, trigdata->tg_trigtuple, STOCK_ON_HAND) : 0))
 		ereport(ERROR,
 				(errcode(OMS_SHORTAGE),
@@ -191,7 +191,7 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 				 errhint("Receive the goods first, or force the movement.")));
 	if (delta > 0)
 		oms_gate_give(&key, delta);
-	else if (delta < 0 && applying_forced)
+	else if (delta < 0 && (applying_forced || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA))
 		oms_gate_take_forced(&key, -delta);
 	else if (delta < 0 && !oms_gate_take(&key, -delta, &available))
 		ereport(ERROR,

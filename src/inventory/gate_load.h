@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ * gate_load.h
+ *	  Reading a counter of the gate from the rows.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_GATE_LOAD_H
+#define OMS_GATE_LOAD_H
+
+#include "inventory/gate.h"
+
+/*
+ * What may still be promised by the rows that others have committed, nothing
+ * of the own transaction counted.  relids: reservation and stock, both locked
+ * by the caller.  Where prepared transactions are possible, what running ones
+ * would take is taken off, and *doubtful says that there were any.
+ */
+extern int64 oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful);
+
+#endif							/* OMS_GATE_LOAD_H */
