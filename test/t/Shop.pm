@@ -109,7 +109,7 @@ sub is_same
 	return 0;
 }
 
-# Rows and checksum of each table, and view, those that belong to the node left out.
+# Rows and checksum of each table, and view; what belongs to the node is left out, and the view of its memory.
 sub contents
 {
 	my ($node, $db, $views) = @_;
@@ -119,6 +119,7 @@ SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\\n'' 
 		relname, oid::regclass), ' UNION ALL ' ORDER BY relname COLLATE "C")
 	FROM pg_class WHERE relnamespace = 'oms'::regnamespace AND relkind IN ($kinds)
 		AND relname NOT IN (SELECT table_name FROM oms.table_class WHERE class = 'local')
+		AND relname <> 'stock_gate'
 SQL
 	return $node->safe_psql($db, $query);
 }
