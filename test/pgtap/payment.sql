@@ -145,6 +145,10 @@ SELECT oms.record_payment_event(1, NULL, 'captured', 100, 'c', gateway_reference
 SELECT oms.record_payment_event(1, NULL, 'captured', 100, 'c', gateway_reference => 'two-b', order_id => :o, method => 'transfer') AS b \gset
 SELECT is(pg_temp.state(:o), 'paid', 'paid by two payments taken elsewhere');
 SELECT is((SELECT array_agg(method ORDER BY payment_id) FROM oms.payment WHERE order_id = :o), '{external,transfer}', 'with their methods');
+SELECT oms.refund(1, :a, 90) AS r2 \gset
+SELECT throws_like(format('SELECT oms.refund(1, %s, 10.01)', :a), 'payment % cannot refund 10.01 EUR', 'what is asked of one payment counts for it, though the order has more');
+SELECT is((SELECT refundable FROM oms.payment_detail WHERE payment_id = :a), 10.00, 'as its view says');
+SELECT oms.record_payment_event(1, :a, 'refund_failed', 90, 'r0');
 SELECT oms.record_payment_event(1, :a, 'refunded', 80, 'r1');
 SELECT oms.record_payment_event(1, :a, 'refunded', 80, 'r2');
 SELECT is((SELECT refunded FROM oms.payment WHERE payment_id = :a), 160.00, 'a fact beyond the limit is kept');
