@@ -116,12 +116,12 @@ sub contents
 	my $kinds = $views ? "'r', 'p', 'v'" : "'r', 'p'";
 	my $query = $node->safe_psql($db, <<"SQL");
 SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\\n'' ORDER BY t::text COLLATE "C")) FROM %s t',
-		relname, oid::regclass), ' UNION ALL ' ORDER BY relname COLLATE "C")
+		relname, oid::regclass), ' UNION ALL ')
 	FROM pg_class WHERE relnamespace = 'oms'::regnamespace AND relkind IN ($kinds)
 		AND relname NOT IN (SELECT table_name FROM oms.table_class WHERE class = 'local')
 		AND relname <> 'stock_gate'
 SQL
-	return $node->safe_psql($db, $query);
+	return $node->safe_psql($db, qq(SELECT * FROM ($query) t ORDER BY 1 COLLATE "C"));
 }
 
 # Where the sequences stand.
