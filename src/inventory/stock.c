@@ -233,8 +233,8 @@ quantity_argument(FunctionCallInfo fcinfo, int n, int64 min)
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
 				 errmsg("argument \"quantity\" is out of range"),
-				 errdetail(INT64_FORMAT " was given; " INT64_FORMAT " to " INT64_FORMAT " without 0 are allowed.",
-						   quantity, min, OMS_MAX_STOCK)));
+				 errdetail(INT64_FORMAT " was given; " INT64_FORMAT " to " INT64_FORMAT "%s are allowed.",
+						   quantity, min, OMS_MAX_STOCK, min < 0 ? " without 0" : "")));
 	return quantity;
 }
 

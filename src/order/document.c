@@ -61,8 +61,8 @@ read_address(JsonbContainer *document, const char *key)
 	oms_json_only(object, &path, address_fields);
 	for (field = address_fields; *field != NULL; field++)
 		(void) oms_json_text(object, &path, *field, 400, false);
-	country = oms_json_text(object, &path, "country", 2, false);
-	if (country != NULL && (strlen(country) != 2 || country[0] < 'A' || country[0] > 'Z'))
+	country = oms_json_text(object, &path, "country", 400, false);
+	if (country != NULL && (strlen(country) != 2 || strspn(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 2))
 		oms_error_document(&path, "country", "an ISO 3166 alpha-2 code such as GB");
 	return JsonbPGetDatum(JsonbValueToJsonb(oms_json_find(document, key)));
 }
