@@ -121,7 +121,9 @@ SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\\n'' 
 		AND relname NOT IN (SELECT table_name FROM oms.table_class WHERE class = 'local')
 		AND relname <> 'stock_gate'
 SQL
-	return $node->safe_psql($db, qq(SELECT * FROM ($query) t ORDER BY 1 COLLATE "C"));
+	return join "
+", sort split /
+/, $node->safe_psql($db, $query);
 }
 
 # Where the sequences stand.
