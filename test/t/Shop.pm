@@ -121,9 +121,7 @@ SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\\n'' 
 		AND relname NOT IN (SELECT table_name FROM oms.table_class WHERE class = 'local')
 		AND relname <> 'stock_gate'
 SQL
-	return join "
-", sort split /
-/, $node->safe_psql($db, $query);
+	return join "\n", sort split /\n/, $node->safe_psql($db, $query);
 }
 
 # Where the sequences stand.
