@@ -67,20 +67,24 @@ oms_rows_add(OmsRows *rows)
 }
 
 uint64
-oms_rows_run(OmsRows *rows, OmsStatement *stmt)
+oms_rows_run(OmsStatement *stmt, OmsRows **sets, int n)
 {
-	Datum		array;
+	Datum		arrays[OMS_MAX_ARGS];
+	int			i;
 
-	if (rows->n == 0)
-		return 0;
-	/* The table was made again since the plan was: its row type is another one. */
-	if (stmt->plan != NULL && stmt->argtypes[0] != rows->array_type)
+	for (i = 0; i < n; i++)
 	{
-		SPI_freeplan(stmt->plan);
-		stmt->plan = NULL;
+		OmsRows    *rows = sets[i];
+
+		/* The table was made again since the plan was: its row type is another one. */
+		if (stmt->plan != NULL && stmt->argtypes[i] != rows->array_type)
+		{
+			SPI_freeplan(stmt->plan);
+			stmt->plan = NULL;
+		}
+		stmt->argtypes[i] = rows->array_type;
+		arrays[i] = PointerGetDatum(construct_array(rows->rows, rows->n, rows->row_type, -1, false, TYPALIGN_DOUBLE));
+		rows->n = 0;
 	}
-	stmt->argtypes[0] = rows->array_type;
-	array = PointerGetDatum(construct_array(rows->rows, rows->n, rows->row_type, -1, false, TYPALIGN_DOUBLE));
-	rows->n = 0;
-	return oms_run_guarded(stmt, &array, NULL);
+	return oms_run_guarded(stmt, arrays, NULL);
 }

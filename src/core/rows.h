@@ -27,7 +27,7 @@ extern OmsRows *oms_rows_begin(const char *table);
 extern void oms_rows_set(OmsRows *rows, int column, Datum value);
 extern void oms_rows_set_text(OmsRows *rows, int column, const char *value);
 extern void oms_rows_add(OmsRows *rows);
-/* Runs a guarded statement whose first parameter is the rows; then empties them. */
-extern uint64 oms_rows_run(OmsRows *rows, OmsStatement *stmt);
+/* Runs a guarded statement whose parameters are these sets of rows, in order; then empties them. */
+extern uint64 oms_rows_run(OmsStatement *stmt, OmsRows **sets, int n);
 
 #endif							/* OMS_ROWS_H */

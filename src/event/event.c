@@ -20,6 +20,13 @@
 
 PG_FUNCTION_INFO_V1(oms_event_position);
 
+/* Columns of event, in the order of sql/schema/10_event.sql. */
+enum
+{
+	EVENT_MERCHANT = 1, EVENT_VERSION, EVENT_TX, EVENT_ID, EVENT_AT, EVENT_SUBJECT_ID, EVENT_ORDER,
+	EVENT_SUBJECT_TYPE, EVENT_TYPE, EVENT_ACTOR, EVENT_REASON, EVENT_CORRELATION, EVENT_DATA
+};
+
 enum
 {
 	ST_WRITE,
@@ -29,10 +36,8 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_WRITE] = {
-		"INSERT INTO oms.event (merchant_id, tx, subject_type, subject_id, order_id, type, version, actor, "
-		"reason, correlation_id, data, at) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING event_id",
-		12, {INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID}
+		"INSERT INTO oms.event (" OMS_EVENT_COLUMNS ") SELECT " OMS_EVENT_COLUMNS " FROM unnest($1) RETURNING event_id",
+		1, {0}
 	},
 	[ST_NODE] = {"SELECT system_identifier, tx_base FROM oms.node", 0, {0}},
 	/*
@@ -120,12 +125,9 @@ oms_event_position(PG_FUNCTION_ARGS)
 													 1, &column, &value, &isnull));
 }
 
-/* Writes one event; returns its id.  Runs inside oms_begin(). */
-int64
-oms_event_write(const OmsEvent *event)
+void
+oms_event_add(OmsRows *rows, const OmsEvent *event)
 {
-	Datum		values[12];
-	char		nulls[12] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	const OmsCommand *command = oms_current_command();
 	const char *actor = event->actor;
 	const char *reason = event->reason;
@@ -137,33 +139,37 @@ oms_event_write(const OmsEvent *event)
 		reason = reason != NULL ? reason : command->reason;
 		correlation_id = correlation_id != NULL ? correlation_id : command->correlation_id;
 	}
-	if (actor == NULL)
-		actor = oms_calling_role();
-	values[0] = Int32GetDatum(event->merchant);
-	values[1] = Int64GetDatum(oms_event_tx());
-	values[2] = CStringGetTextDatum(event->subject_type);
-	values[3] = Int64GetDatum(event->subject_id);
-	values[4] = Int64GetDatum(event->order_id);
-	values[5] = CStringGetTextDatum(event->type);
-	values[6] = Int16GetDatum(event->version == 0 ? 1 : event->version);
-	values[7] = CStringGetTextDatum(actor);
-	values[8] = reason != NULL ? CStringGetTextDatum(reason) : (Datum) 0;
-	values[9] = correlation_id != NULL ? CStringGetTextDatum(correlation_id) : (Datum) 0;
-	values[10] = event->data;
-	values[11] = TimestampTzGetDatum(oms_now());
-	if (event->order_id == 0)
-		nulls[4] = 'n';
-	if (reason == NULL)
-		nulls[8] = 'n';
-	if (correlation_id == NULL)
-		nulls[9] = 'n';
-	if (event->data == (Datum) 0)
+	oms_rows_set(rows, EVENT_MERCHANT, Int32GetDatum(event->merchant));
+	oms_rows_set(rows, EVENT_VERSION, Int16GetDatum(event->version == 0 ? 1 : event->version));
+	oms_rows_set(rows, EVENT_TX, Int64GetDatum(oms_event_tx()));
+	oms_rows_set(rows, EVENT_AT, TimestampTzGetDatum(oms_now()));
+	oms_rows_set(rows, EVENT_SUBJECT_ID, Int64GetDatum(event->subject_id));
+	if (event->order_id != 0)
+		oms_rows_set(rows, EVENT_ORDER, Int64GetDatum(event->order_id));
+	oms_rows_set_text(rows, EVENT_SUBJECT_TYPE, event->subject_type);
+	oms_rows_set_text(rows, EVENT_TYPE, event->type);
+	oms_rows_set_text(rows, EVENT_ACTOR, actor != NULL ? actor : oms_calling_role());
+	oms_rows_set_text(rows, EVENT_REASON, reason);
+	oms_rows_set_text(rows, EVENT_CORRELATION, correlation_id);
+	if (event->data != (Datum) 0)
+		oms_rows_set(rows, EVENT_DATA, event->data);
+	else
 	{
 		OmsJson		json;
 
 		oms_json_begin(&json);
-		values[10] = oms_json_end(&json);
+		oms_rows_set(rows, EVENT_DATA, oms_json_end(&json));
 	}
-	oms_run_guarded(&statements[ST_WRITE], values, nulls);
+	oms_rows_add(rows);
+}
+
+/* Writes one event; returns its id.  Runs inside oms_begin(). */
+int64
+oms_event_write(const OmsEvent *event)
+{
+	OmsRows    *rows = oms_rows_begin("event");
+
+	oms_event_add(rows, event);
+	oms_rows_run(&statements[ST_WRITE], &rows, 1);
 	return oms_get_int64(0, 1);
 }

@@ -6,6 +6,8 @@
 #ifndef OMS_EVENT_H
 #define OMS_EVENT_H
 
+#include "core/rows.h"
+
 typedef struct OmsEvent
 {
 	int32		merchant;
@@ -21,6 +23,14 @@ typedef struct OmsEvent
 } OmsEvent;
 
 extern int64 oms_event_write(const OmsEvent *event);
+
+/*
+ * For statements that write events beside other rows: adds one to rows of
+ * table event, to be inserted as OMS_EVENT_COLUMNS.
+ */
+#define OMS_EVENT_COLUMNS \
+	"merchant_id, version, tx, at, subject_id, order_id, subject_type, type, actor, reason, correlation_id, data"
+extern void oms_event_add(OmsRows *rows, const OmsEvent *event);
 
 /* The tx of events of the running transaction. */
 extern int64 oms_event_tx(void);

@@ -96,6 +96,7 @@ typedef struct OmsDraft
 	/* computed */
 	bool		unmapped;
 	bool		unpriced;
+	Datum		placed_event;	/* data of its event, once added */
 	bool		repeated;		/* its external reference is an order already: order_id */
 	int64		subtotal;
 	int64		discount;

@@ -44,51 +44,50 @@ enum
 
 enum
 {
-	ST_ORDERS,
+	ST_ALL,
 	ST_ORDERS_OR_REPEATED,
-	ST_LINES,
+	ST_REST,
 	ST_PARTS,
-	ST_CHARGES,
-	ST_RESERVATIONS
+	ST_CHARGES
 };
 
 #define ORDER_COLUMNS \
 	"merchant_id, channel_id, order_id, customer_id, company_id, placed_at, tax_included, on_hold, currency, " \
 	"lifecycle, payment_state, subtotal, discount, shipping, charges, tax, total, ship_to, bill_to, external_ref, " \
 	"email, phone, language, instructions, gift_note, origin, actor"
+#define LINE_COLUMNS \
+	"merchant_id, line_no, order_id, item_id, ordered, allocated, backordered, " \
+	"unit_price, discount, tax_rate, tax, total, sku, title, instructions"
+#define RESERVATION_COLUMNS \
+	"merchant_id, location_id, item_id, order_id, line_no, quantity"
+
+/* Rows of a table from a parameter, keeping the defaults of columns that others added. */
+#define INSERT_ROWS(table, columns, parameter) \
+	"INSERT INTO oms." table " (" columns ") SELECT " columns " FROM unnest(" parameter ")"
+
+/* One statement for all of them: each one more costs its start and end. */
+#define INSERT_REST(lines, reservations, events) \
+	"l AS (" INSERT_ROWS("order_line", LINE_COLUMNS, lines) "), " \
+	"r AS (" INSERT_ROWS("reservation", RESERVATION_COLUMNS, reservations) ") " \
+	INSERT_ROWS("event", OMS_EVENT_COLUMNS, events)
 
 static OmsStatement statements[] = {
-	[ST_ORDERS] = {
-		"INSERT INTO oms.sales_order (" ORDER_COLUMNS ") SELECT " ORDER_COLUMNS " FROM unnest($1)",
-		1, {0}
+	[ST_ALL] = {
+		"WITH o AS (" INSERT_ROWS("sales_order", ORDER_COLUMNS, "$1") "), " INSERT_REST("$2", "$3", "$4"), 4, {0}
 	},
 	/* Answers the orders whose external reference is new. */
 	[ST_ORDERS_OR_REPEATED] = {
-		"INSERT INTO oms.sales_order (" ORDER_COLUMNS ") SELECT " ORDER_COLUMNS " FROM unnest($1) "
-		"ON CONFLICT (merchant_id, channel_id, external_ref) WHERE external_ref IS NOT NULL DO NOTHING "
+		INSERT_ROWS("sales_order", ORDER_COLUMNS, "$1")
+		" ON CONFLICT (merchant_id, channel_id, external_ref) WHERE external_ref IS NOT NULL DO NOTHING "
 		"RETURNING order_id",
 		1, {0}
 	},
-	[ST_LINES] = {
-		"INSERT INTO oms.order_line (merchant_id, line_no, order_id, item_id, ordered, allocated, backordered, "
-		"unit_price, discount, tax_rate, tax, total, sku, title, instructions) "
-		"SELECT merchant_id, line_no, order_id, item_id, ordered, allocated, backordered, "
-		"unit_price, discount, tax_rate, tax, total, sku, title, instructions FROM unnest($1)",
-		1, {0}
-	},
+	[ST_REST] = {"WITH " INSERT_REST("$1", "$2", "$3"), 3, {0}},
 	[ST_PARTS] = {
-		"INSERT INTO oms.order_line_component (merchant_id, order_id, line_no, item_id, per_unit) "
-		"SELECT merchant_id, order_id, line_no, item_id, per_unit FROM unnest($1)",
-		1, {0}
+		INSERT_ROWS("order_line_component", "merchant_id, order_id, line_no, item_id, per_unit", "$1"), 1, {0}
 	},
 	[ST_CHARGES] = {
-		"INSERT INTO oms.order_charge (merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total) "
-		"SELECT merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total FROM unnest($1)",
-		1, {0}
-	},
-	[ST_RESERVATIONS] = {
-		"INSERT INTO oms.reservation (merchant_id, location_id, item_id, order_id, line_no, quantity) "
-		"SELECT merchant_id, location_id, item_id, order_id, line_no, quantity FROM unnest($1)",
+		INSERT_ROWS("order_charge", "merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total", "$1"),
 		1, {0}
 	},
 };
@@ -246,9 +245,8 @@ mark_repeated(OmsDraft **drafts, int n, uint64 inserted)
 	}
 }
 
-/* The event of a placement, and what it means for the customer. */
 static void
-announce(const OmsDraft *draft)
+add_event(OmsRows *rows, OmsDraft *draft)
 {
 	OmsEvent	event = {0};
 	OmsJson		json;
@@ -263,19 +261,24 @@ announce(const OmsDraft *draft)
 	event.subject_id = event.order_id = draft->order_id;
 	event.type = "order.placed";
 	event.actor = draft->actor;
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
-	oms_message_add(draft->merchant, draft->order_id, "confirmation", "placed", event.data);
-	if (draft->unmapped)
-	{
-		OmsOrderHead head = {0};
+	event.data = draft->placed_event = oms_json_end(&json);
+	oms_event_add(rows, &event);
+}
 
-		head.merchant = draft->merchant;
-		head.order_id = draft->order_id;
-		oms_order_hold(&head, "unmapped", "A line has a SKU that no item has", draft->actor);
-		if (draft->unpriced)
-			oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
-	}
+/* What a placement means for the customer and for those who must map its SKUs. */
+static void
+announce(const OmsDraft *draft)
+{
+	OmsOrderHead head = {0};
+
+	oms_message_add(draft->merchant, draft->order_id, "confirmation", "placed", draft->placed_event);
+	if (!draft->unmapped)
+		return;
+	head.merchant = draft->merchant;
+	head.order_id = draft->order_id;
+	oms_order_hold(&head, "unmapped", "A line has a SKU that no item has", draft->actor);
+	if (draft->unpriced)
+		oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
 }
 
 /*
@@ -287,25 +290,25 @@ announce(const OmsDraft *draft)
 void
 oms_draft_write(OmsDraft **drafts, int n)
 {
-	OmsRows    *orders = oms_rows_begin("sales_order");
-	OmsRows    *lines = oms_rows_begin("order_line");
+	OmsRows    *sets[4];		/* orders, lines, reservations, events */
 	OmsRows    *parts = NULL;	/* few orders have kits or charges */
 	OmsRows    *charges = NULL;
-	OmsRows    *reservations = oms_rows_begin("reservation");
 	bool		references = false;
 	int			i;
 
+	sets[0] = oms_rows_begin("sales_order");
+	sets[1] = oms_rows_begin("order_line");
+	sets[2] = oms_rows_begin("reservation");
+	sets[3] = oms_rows_begin("event");
 	for (i = 0; i < n; i++)
 	{
 		if (drafts[i]->order_id == 0)
 			drafts[i]->order_id = oms_next_order_id();
 		references = references || drafts[i]->external_ref != NULL;
-		add_order(orders, drafts[i]);
+		add_order(sets[0], drafts[i]);
 	}
 	if (references)
-		mark_repeated(drafts, n, oms_rows_run(orders, &statements[ST_ORDERS_OR_REPEATED]));
-	else
-		oms_rows_run(orders, &statements[ST_ORDERS]);
+		mark_repeated(drafts, n, oms_rows_run(&statements[ST_ORDERS_OR_REPEATED], sets, 1));
 	for (i = 0; i < n; i++)
 	{
 		if (drafts[i]->repeated)
@@ -313,16 +316,19 @@ oms_draft_write(OmsDraft **drafts, int n)
 			oms_draft_give_back(drafts[i]);
 			continue;
 		}
-		add_lines(lines, &parts, drafts[i]);
+		add_lines(sets[1], &parts, drafts[i]);
 		add_charges(&charges, drafts[i]);
-		add_promises(reservations, drafts[i]);
+		add_promises(sets[2], drafts[i]);
+		add_event(sets[3], drafts[i]);
 	}
-	oms_rows_run(lines, &statements[ST_LINES]);
+	if (!references)
+		oms_rows_run(&statements[ST_ALL], sets, 4);
+	else if (sets[3]->n > 0)
+		oms_rows_run(&statements[ST_REST], &sets[1], 3);
 	if (parts != NULL)
-		oms_rows_run(parts, &statements[ST_PARTS]);
+		oms_rows_run(&statements[ST_PARTS], &parts, 1);
 	if (charges != NULL)
-		oms_rows_run(charges, &statements[ST_CHARGES]);
-	oms_rows_run(reservations, &statements[ST_RESERVATIONS]);
+		oms_rows_run(&statements[ST_CHARGES], &charges, 1);
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
 			announce(drafts[i]);
