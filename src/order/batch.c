@@ -360,9 +360,12 @@ oms_place_orders(PG_FUNCTION_ARGS)
 	while (limit > 0 && fetch_chunk(batch, portal, limit))
 	{
 		limit -= batch->n;
+		/* A connection of its own: SPI keeps the answers of all queries until its end. */
+		oms_begin();
 		admit_chunk(batch);
 		write_chunk(batch);
 		report_chunk(batch);
+		oms_end();
 		MemoryContextReset(batch->chunk_context);
 	}
 	SPI_cursor_close(portal);
