@@ -68,8 +68,9 @@ column(Relation rel, HeapTuple tuple, int number)
 
 /*
  * Looks for rows of the key that a transaction in progress, not our own, has
- * written into the table.  Returns how many; *least is the smallest of what
- * they offer (stock), *sum the sum of what they promise (reservation).
+ * written or removed.  Returns how many; of those written *least is the
+ * smallest of what they offer (stock), *sum the sum of what they promise
+ * (reservation).  Those removed still count, and may not after a reload.
  */
 static int
 read_in_progress(Oid relid, bool promises, const OmsGateKey *key, int64 *least, int64 *sum)
@@ -94,6 +95,8 @@ read_in_progress(Oid relid, bool promises, const OmsGateKey *key, int64 *least, 
 	{
 		int64		value;
 
+		if (TransactionIdIsValid(dirty.xmin) || TransactionIdIsValid(dirty.xmax))
+			found++;
 		if (!TransactionIdIsValid(dirty.xmin))
 			continue;
 		if (promises)
@@ -104,7 +107,6 @@ read_in_progress(Oid relid, bool promises, const OmsGateKey *key, int64 *least, 
 				column(rel, tuple, STOCK_SAFETY);
 		*least = Min(*least, value);
 		*sum += value;
-		found++;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
