@@ -64,7 +64,7 @@ FROM (
 	) AS t, LATERAL (VALUES ('kept', sold - back), ('returned', back)) AS u(s, v)
 ) AS q;
 
-SELECT page.bars('Where to', jsonb_agg(jsonb_build_object('x', x, 's', 'orders', 'v', v) ORDER BY v DESC, x), '{orders}', ' orders', 80)
+SELECT page.bars('Where orders go', jsonb_agg(jsonb_build_object('x', x, 's', 'orders', 'v', v) ORDER BY v DESC, x), '{orders}', ' orders', 80)
 FROM (
 	SELECT coalesce(ship_to->>'country', 'not said') AS x, count(*) AS v
 	FROM oms.sales_order WHERE merchant_id = 1 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12
@@ -74,7 +74,7 @@ FROM (
 
 SELECT page.grid('{Order,Placed,To,Lines,Total,Payment,Fulfilment}', 'lllrrll', jsonb_agg(r), 'The latest orders')
 FROM (
-	SELECT jsonb_build_array(coalesce(o.external_ref, o.order_id::text), to_char(o.placed_at AT TIME ZONE c.time_zone, 'YYYY-MM-DD HH24:MI'), left(coalesce(o.ship_to->>'name', o.email, 'guest'), 20),
+	SELECT jsonb_build_array(coalesce(o.external_ref, o.order_id::text), to_char(o.placed_at AT TIME ZONE c.time_zone, 'YYYY-MM-DD HH24:MI'), left(coalesce(o.ship_to->>'name', o.email, 'guest'), 28),
 		(SELECT count(*) FROM oms.order_line l WHERE l.merchant_id = 1 AND l.order_id = o.order_id),
 		page.number(o.total, 2) || ' ' || o.currency, replace(o.payment_state, '_', ' '), CASE WHEN o.lifecycle = 'cancelled' THEN 'cancelled' ELSE o.fulfilment_state END) AS r
 	FROM oms.sales_order o JOIN oms.channel c USING (merchant_id, channel_id)
