@@ -95,7 +95,7 @@ COMMENT ON COLUMN oms.stock_movement.source_kind IS 'Document behind it: order, 
 COMMENT ON COLUMN oms.stock_movement.source_id IS 'Id of that document';
 COMMENT ON COLUMN oms.stock_movement.actor IS 'Who';
 COMMENT ON COLUMN oms.stock_movement.at IS 'When (UTC instant)';
-COMMENT ON TABLE oms.reservation IS 'Live promises: one row per order line, item and location. Inserting one passes the gate or is refused (OM001); deleting releases. on_hand - unavailable - safety - reservations = available';
+COMMENT ON TABLE oms.reservation IS 'Live promises: one row per order line, item and location. Inserting one passes the gate or is refused (OM001); deleting releases. on_hand - unavailable - safety - reservations - holds = available';
 COMMENT ON COLUMN oms.reservation.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.reservation.location_id IS 'Location';
 COMMENT ON COLUMN oms.reservation.item_id IS 'Item; a part, where the line is a kit';
@@ -115,7 +115,9 @@ SELECT g.merchant_id, g.item_id, g.location_id, g.counter,
 	coalesce((SELECT s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety FROM oms.stock s
 		WHERE s.merchant_id = g.merchant_id AND s.item_id = g.item_id AND s.location_id = g.location_id), 0)
 	- coalesce((SELECT sum(r.quantity) FROM oms.reservation r
-		WHERE r.merchant_id = g.merchant_id AND r.item_id = g.item_id AND r.location_id = g.location_id), 0)::bigint AS recomputed,
+		WHERE r.merchant_id = g.merchant_id AND r.item_id = g.item_id AND r.location_id = g.location_id), 0)::bigint
+	- coalesce((SELECT sum(h.quantity) FROM oms.stock_hold h
+		WHERE h.merchant_id = g.merchant_id AND h.item_id = g.item_id AND h.location_id = g.location_id AND h.counted), 0)::bigint AS recomputed,
 	g.pins, g.hits, g.doubtful
 FROM oms.stock_gate_entries() g;
 COMMENT ON VIEW oms.stock_gate IS 'The gate at work: each counter in memory beside the same figure from the rows. They are equal when no transaction uses the counter (pins 0) and it is not doubtful; while transactions run the counter may be lower';
@@ -148,12 +150,17 @@ WHERE NOT EXISTS (SELECT 1 FROM oms.stock s
 UNION ALL
 SELECT r.merchant_id, 'no_oversell', format('item %s at location %s', r.item_id, r.location_id),
 	format('promised at most %s', coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0)),
-	format('promised %s', r.quantity)
-FROM (SELECT merchant_id, item_id, location_id, sum(quantity) AS quantity FROM oms.reservation GROUP BY 1, 2, 3) r
+	format('promised and held %s', r.quantity)
+FROM (SELECT merchant_id, item_id, location_id, sum(quantity) AS quantity FROM (
+		SELECT merchant_id, item_id, location_id, quantity FROM oms.reservation UNION ALL
+		SELECT merchant_id, item_id, location_id, quantity FROM oms.stock_hold WHERE counted) x GROUP BY 1, 2, 3) r
 	LEFT JOIN oms.stock s USING (merchant_id, item_id, location_id)
 WHERE r.quantity > coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0)
 	AND NOT EXISTS (SELECT 1 FROM oms.stock_movement m WHERE m.merchant_id = r.merchant_id
 		AND m.item_id = r.item_id AND m.location_id = r.location_id AND m.forced)
+UNION ALL
+SELECT h.merchant_id, 'hold_counted', format('hold %s', h.hold_id), 'counted until it expires', 'not counted'
+FROM oms.stock_hold h WHERE NOT h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())
 UNION ALL
 SELECT s.merchant_id, 'shelf_not_negative', format('item %s at location %s', s.item_id, s.location_id),
 	'on hand 0 or more, unless a movement was forced', format('on hand %s', s.on_hand)

@@ -87,16 +87,16 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{send_message,render_message}'),
 	('function', '{connector}', '{receive_message}'),
 	-- The owner alone
-	('function', '{}', '{install,upgrade,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests}'),
+	('function', '{}', '{install,upgrade,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal
 	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed,track_secret_seed}'),
-	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),
+	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),
 	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final,stock_gate_entries}'),
 	-- Views
 	('view', '{app,clerk,warehouse,finance,analyst,connector}', '{orders,order_lines,stock_level,shipments}'),
 	('view', '{app,clerk,finance,analyst,connector}', '{messages,payments,payment_balance}'),
 	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail}'),
-	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open,stock_holds,backorder}'),
 	('view', '{clerk,warehouse,analyst}', '{ready_to_plan,ready_to_pick,ready_to_pack,ready_to_ship}'),
 	('view', '{clerk,finance,analyst}', '{refund_not_moved,payment_anomaly}'),
 	('view', '{warehouse,analyst}', '{tariff_gap}'),

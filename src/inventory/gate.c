@@ -2,10 +2,10 @@
  * gate.c
  *	  The escrow gate.
  *
- *	  Truth is rows: stock and reservation.  The gate is one counter per (database,
+ *	  Truth is rows: stock, reservation and stock_hold.  The gate is one counter per (database,
  *	  table, merchant, item, location) in shared memory that says how much may
  *	  still be promised.  It is a cache: loaded from the rows on first touch,
- *	  moved by the row triggers on both tables, forgotten at restart.
+ *	  moved by the row triggers on these tables, forgotten at restart.
  *
  *	  A transaction keeps for each counter it touched
  *		taken	what it took out of the counter, returned on abort
@@ -82,6 +82,7 @@ typedef struct Entry
 	pg_atomic_uint32 pins;		/* transactions that touched it; raised under the partition lock only */
 	pg_atomic_uint32 used;		/* touched since the last sweep */
 	pg_atomic_uint64 hits;
+	pg_atomic_uint32 expiring;	/* there may be a hold that expires */
 	slock_t		mutex;			/* protects the three below */
 	EntryState	state;
 	bool		doubtful;
@@ -143,7 +144,7 @@ static int	gate_entries = 100000;
 
 static OmsCache relation_cache = {
 	.name = "reservation",
-	.tables = {"reservation", "stock"},
+	.tables = {"reservation", "stock", "stock_hold"},
 };
 
 /* Attaches this backend to the shared table, making it when it is the first. */
@@ -196,7 +197,7 @@ attach(void)
 }
 
 /*
- * A mark of the triggers on both tables that changes whenever somebody changes
+ * A mark of the triggers on the tables that changes whenever somebody changes
  * them: rows written while they were off never reached a counter.
  */
 static uint32
@@ -206,7 +207,7 @@ trigger_fingerprint(const Oid *relids)
 	uint32		fingerprint = 0;
 	int			i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < OMS_GATE_TABLES; i++)
 	{
 		ScanKeyData key;
 		SysScanDesc scan;
@@ -226,8 +227,8 @@ trigger_fingerprint(const Oid *relids)
 }
 
 /*
- * The tables behind the gate: reservation, to which the counters belong, and
- * stock.  After a change of either, looks whether it was one of their triggers.
+ * The tables behind the gate: reservation, to which the counters belong, stock
+ * and stock_hold.  After a change of one, looks whether it was one of their triggers.
  */
 static const Oid *
 relations(void)
@@ -293,6 +294,7 @@ ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
 	volatile EntryState state;
 	uint64		generation = pg_atomic_read_u64(&control->generation);
 	bool		doubtful = false;
+	bool		expiring = false;
 
 	for (;;)
 	{
@@ -317,7 +319,9 @@ ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
 		return;
 	PG_TRY();
 	{
-		pg_atomic_write_u64(&entry->counter, (uint64) oms_gate_load(key, relation_cache.relids, &doubtful));
+		pg_atomic_write_u64(&entry->counter, (uint64) oms_gate_load(key, relation_cache.relids, &doubtful, &expiring));
+		if (expiring)
+			pg_atomic_write_u32(&entry->expiring, 1);
 		state = ENTRY_READY;
 	}
 	PG_FINALLY();
@@ -341,6 +345,7 @@ touch(const OmsGateKey *key)
 	EntryKey	entry_key;
 	Entry	   *entry;
 	const Oid  *relids;
+	int			i;
 
 	if (holds == NULL)
 	{
@@ -361,8 +366,8 @@ touch(const OmsGateKey *key)
 	if (table == NULL)
 		attach();
 	relids = relations();
-	LockRelationOid(relids[0], AccessShareLock);
-	LockRelationOid(relids[1], AccessShareLock);
+	for (i = 0; i < OMS_GATE_TABLES; i++)
+		LockRelationOid(relids[i], AccessShareLock);
 	memset(&entry_key, 0, sizeof(entry_key));
 	entry_key.database = MyDatabaseId;
 	entry_key.relation = relids[0];
@@ -385,6 +390,7 @@ touch(const OmsGateKey *key)
 		pg_atomic_init_u32(&entry->pins, 0);
 		pg_atomic_init_u32(&entry->used, 1);
 		pg_atomic_init_u64(&entry->hits, 0);
+		pg_atomic_init_u32(&entry->expiring, 0);
 		SpinLockInit(&entry->mutex);
 		entry->state = ENTRY_EMPTY;
 		entry->doubtful = false;
@@ -481,6 +487,38 @@ oms_gate_available(const OmsGateKey *key)
 	Hold	   *hold = touch(key);
 
 	return (int64) pg_atomic_read_u64(&hold->entry->counter) + hold->credit;
+}
+
+void
+oms_gate_expiring(const OmsGateKey *key)
+{
+	pg_atomic_write_u32(&touch(key)->entry->expiring, 1);
+}
+
+bool
+oms_gate_may_reclaim(const OmsGateKey *key)
+{
+	return pg_atomic_read_u32(&touch(key)->entry->expiring) != 0;
+}
+
+OmsGateEntry *
+oms_gate_pin(const OmsGateKey *key)
+{
+	Entry	   *entry = touch(key)->entry;
+
+	/* The transaction's own pin keeps it from going meanwhile. */
+	pg_atomic_fetch_add_u32(&entry->pins, 1);
+	return (OmsGateEntry *) entry;
+}
+
+void
+oms_gate_unpin(OmsGateEntry *pinned, int64 back)
+{
+	Entry	   *entry = (Entry *) pinned;
+
+	if (back != 0)
+		pg_atomic_fetch_add_u64(&entry->counter, back);
+	pg_atomic_fetch_sub_u32(&entry->pins, 1);
 }
 
 /* Applies the transaction to the counters and drops its pins. */

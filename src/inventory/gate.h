@@ -31,6 +31,20 @@ extern void oms_gate_give(const OmsGateKey *key, int64 quantity);
 /* What this transaction could take now. */
 extern int64 oms_gate_available(const OmsGateKey *key);
 
+/* A hold with an expiry was written: a shortage is worth a look for expired ones. */
+extern void oms_gate_expiring(const OmsGateKey *key);
+
+/* Whether a hold of the key may have expired. */
+extern bool oms_gate_may_reclaim(const OmsGateKey *key);
+
+/*
+ * Keeps the counter in memory beyond the transaction, for holds that live in
+ * this backend.  Unpinning needs no transaction and gives units back at once.
+ */
+typedef struct OmsGateEntry OmsGateEntry;
+extern OmsGateEntry *oms_gate_pin(const OmsGateKey *key);
+extern void oms_gate_unpin(OmsGateEntry *pinned, int64 back);
+
 /* Drops every counter that no transaction uses: they are read from the rows again. */
 extern void oms_gate_forget(void);
 

@@ -26,7 +26,8 @@
 enum
 {
 	ST_OFFERED,
-	ST_PROMISED
+	ST_PROMISED,
+	ST_HELD
 };
 
 static OmsStatement statements[] = {
@@ -37,6 +38,11 @@ static OmsStatement statements[] = {
 	},
 	[ST_PROMISED] = {
 		"SELECT sum(quantity)::bigint FROM oms.reservation WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
+	[ST_HELD] = {
+		"SELECT sum(quantity)::bigint, count(expires_at) FROM oms.stock_hold "
+		"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND counted",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
 };
@@ -50,12 +56,19 @@ read_committed(int statement, const OmsGateKey *key, Snapshot snapshot)
 	return oms_run_snapshot(&statements[statement], values, NULL, snapshot) > 0 ? oms_get_int64(0, 1) : 0;
 }
 
-/* Columns in the order of sql/schema/30_inventory.sql; both tables begin alike. */
+/* Columns in the order of sql/schema/29_hold.sql and 30_inventory.sql; all tables begin alike. */
 enum
 {
 	KEY_MERCHANT = 1, KEY_LOCATION, KEY_ITEM,
 	STOCK_ON_HAND = 4, STOCK_DAMAGED, STOCK_QUALITY_CONTROL, STOCK_QUARANTINE, STOCK_SAFETY,
-	RESERVATION_QUANTITY = 7
+	RESERVATION_QUANTITY = 7,
+	HOLD_QUANTITY = 5, HOLD_COUNTED = 10
+};
+
+/* Which of the tables. */
+enum
+{
+	TABLE_RESERVATION, TABLE_STOCK, TABLE_HOLD
 };
 
 static int64
@@ -66,16 +79,24 @@ column(Relation rel, HeapTuple tuple, int number)
 	return DatumGetInt64(heap_getattr(tuple, number, RelationGetDescr(rel), &isnull));
 }
 
+static bool
+is_counted(Relation rel, HeapTuple tuple)
+{
+	bool		isnull;
+
+	return DatumGetBool(heap_getattr(tuple, HOLD_COUNTED, RelationGetDescr(rel), &isnull));
+}
+
 /*
  * Looks for rows of the key that a transaction in progress, not our own, has
  * written or removed.  Returns how many; of those written *least is the
  * smallest of what they offer (stock), *sum the sum of what they promise
- * (reservation).  Those removed still count, and may not after a reload.
+ * (the others).  Those removed still count, and may not after a reload.
  */
 static int
-read_in_progress(Oid relid, bool promises, const OmsGateKey *key, int64 *least, int64 *sum)
+read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *least, int64 *sum)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	rel = table_open(relids[table], AccessShareLock);
 	ScanKeyData keys[3];
 	SnapshotData dirty;
 	SysScanDesc scan;
@@ -99,8 +120,10 @@ read_in_progress(Oid relid, bool promises, const OmsGateKey *key, int64 *least, 
 			found++;
 		if (!TransactionIdIsValid(dirty.xmin))
 			continue;
-		if (promises)
+		if (table == TABLE_RESERVATION)
 			value = column(rel, tuple, RESERVATION_QUANTITY);
+		else if (table == TABLE_HOLD)
+			value = is_counted(rel, tuple) ? column(rel, tuple, HOLD_QUANTITY) : 0;
 		else
 			value = column(rel, tuple, STOCK_ON_HAND) - column(rel, tuple, STOCK_DAMAGED) -
 				column(rel, tuple, STOCK_QUALITY_CONTROL) - column(rel, tuple, STOCK_QUARANTINE) -
@@ -114,7 +137,7 @@ read_in_progress(Oid relid, bool promises, const OmsGateKey *key, int64 *least, 
 }
 
 int64
-oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful)
+oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful, bool *expiring)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int64		offered;
@@ -125,6 +148,8 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful)
 	oms_begin();
 	offered = read_committed(ST_OFFERED, key, snapshot);
 	promised = read_committed(ST_PROMISED, key, snapshot);
+	promised += read_committed(ST_HELD, key, snapshot);
+	*expiring = oms_get_int64(0, 2) > 0;
 	oms_end();
 	UnregisterSnapshot(snapshot);
 	*doubtful = false;
@@ -133,12 +158,17 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful)
 		int64		least;
 		int64		sum;
 
-		if (read_in_progress(relids[1], false, key, &least, &sum) > 0)
+		if (read_in_progress(relids, TABLE_STOCK, key, &least, &sum) > 0)
 		{
 			offered = Min(offered, least);
 			*doubtful = true;
 		}
-		if (read_in_progress(relids[0], true, key, &least, &sum) > 0)
+		if (read_in_progress(relids, TABLE_RESERVATION, key, &least, &sum) > 0)
+		{
+			promised += sum;
+			*doubtful = true;
+		}
+		if (read_in_progress(relids, TABLE_HOLD, key, &least, &sum) > 0)
 		{
 			promised += sum;
 			*doubtful = true;

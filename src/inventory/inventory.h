@@ -14,4 +14,27 @@
 /* OM001: not enough stock, with what was wanted and what is there. */
 extern void oms_error_shortage(const OmsGateKey *key, int64 wanted, int64 available) pg_attribute_noreturn();
 
+/*
+ * hold.c: takes from the gate, and on a shortage first takes back what expired
+ * holds still count.  trigdata: null in a command; in a trigger its SQL runs
+ * with the rights of the table's owner.
+ */
+extern bool oms_stock_take(TriggerData *trigdata, const OmsGateKey *key, int64 quantity, int64 *available);
+
+/* What could be taken of so many units wanted. */
+extern int64 oms_stock_available(const OmsGateKey *key, int64 wanted);
+
+/*
+ * Turns holds into the transaction's own units, which nobody else can take
+ * between.  Holds that are gone are passed over.  Raises OM008 when one is
+ * kept for another customer or channel.  Returns how many locations it wrote
+ * into locations, which has room for n.
+ */
+extern int	oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer, int32 channel, int32 *locations);
+
+/* local_hold.c: holds that end with the session or the transaction and have no row; their ids are negative. */
+extern int64 oms_local_hold_take(const OmsGateKey *key, int64 quantity, bool transaction_only);
+/* Gives the hold's units to the transaction; false when there is no such hold. */
+extern bool oms_local_hold_release(int32 merchant, int64 id, OmsGateKey *key, int64 *quantity);
+
 #endif							/* OMS_INVENTORY_H */

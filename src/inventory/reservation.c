@@ -105,7 +105,7 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 			oms_gate_take_forced(&key, quantity);
 			return PointerGetDatum(NULL);
 		}
-		if (!oms_gate_take(&key, quantity, &available))
+		if (!oms_stock_take(trigdata, &key, quantity, &available))
 			oms_error_shortage(&key, quantity, available);
 		if (!oms_guard_is_open())
 			refresh_line(trigdata, tuple);

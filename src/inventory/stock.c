@@ -193,10 +193,10 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 		oms_gate_give(&key, delta);
 	else if (delta < 0 && (applying_forced || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA))
 		oms_gate_take_forced(&key, -delta);
-	else if (delta < 0 && !oms_gate_take(&key, -delta, &available))
+	else if (delta < 0 && !oms_stock_take(trigdata, &key, -delta, &available))
 		ereport(ERROR,
 				(errcode(OMS_SHORTAGE),
-				 errmsg("item " INT64_FORMAT " at location %d is promised to orders", key.item, key.location),
+				 errmsg("item " INT64_FORMAT " at location %d is promised to orders or held", key.item, key.location),
 				 errdetail(INT64_FORMAT " would be taken away, " INT64_FORMAT " are not promised.", -delta, available),
 				 errhint("Cancel or move the promises first, or force the movement.")));
 	return PointerGetDatum(NULL);

@@ -5,6 +5,8 @@
  */
 #include "core/oms.h"
 
+#include "utils/numeric.h"
+
 #include "core/json.h"
 #include "core/money.h"
 #include "order/draft.h"
@@ -12,7 +14,7 @@
 static const char *const order_fields[] = {
 	"channel", "external_ref", "customer", "email", "phone", "language", "currency", "ship_to", "bill_to",
 	"placed_at", "origin", "instructions", "gift_note", "tax_included", "location", "allocation", "confirm",
-	"lines", "discount", "shipping", "shipping_tax_rate", "charges", NULL
+	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", NULL
 };
 static const char *const line_fields[] = {
 	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "title", "instructions", NULL
@@ -160,6 +162,34 @@ read_charges(OmsDraft *draft, JsonbContainer *document)
 	}
 }
 
+/* The ids of stock holds that become the order's promises. */
+static void
+read_holds(OmsDraft *draft, JsonbContainer *document)
+{
+	JsonbContainer *array = oms_json_container(document, NULL, "holds", true, false);
+	OmsPath		path = {NULL, "holds", 0};
+	int			n = array == NULL ? 0 : JsonContainerSize(array);
+	int			i;
+
+	if (n > OMS_MAX_LINES)
+		oms_error_document(&path, NULL, psprintf("at most %d holds", OMS_MAX_LINES));
+	if (n > 0 && draft->allocation == OMS_ALLOCATE_NONE)
+		oms_error_document(NULL, "holds", "no holds, where allocation is none");
+	draft->holds = palloc((n + 1) * sizeof(int64));
+	for (i = 0; i < n; i++)
+	{
+		OmsPath		element = {&path, NULL, i};
+		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
+		int64		id;
+
+		if (value->type != jbvNumeric ||
+			!oms_text_to_scaled(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))), 0, &id) ||
+			id == 0)
+			oms_error_document(&element, NULL, "the id of a hold");
+		draft->holds[draft->nholds++] = id;
+	}
+}
+
 /* An id, or an object that describes a guest. */
 static void
 read_customer(OmsDraft *draft, JsonbContainer *document)
@@ -256,6 +286,7 @@ oms_draft_from_document(int32 merchant, Datum datum, const char *actor)
 		draft->nlocations = 1;
 	}
 	read_allocation(draft, document);
+	read_holds(draft, document);
 	read_customer(draft, document);
 	read_lines(draft, document);
 	read_charges(draft, document);

@@ -330,7 +330,7 @@ promise_units(OmsDraft *draft, int index, int32 location, int64 units)
 	{
 		OmsGateKey	key = {draft->merchant, location, parts[i].item};
 
-		if (!oms_gate_take(&key, units * parts[i].per_unit, NULL))
+		if (!oms_stock_take(NULL, &key, units * parts[i].per_unit, NULL))
 		{
 			while (draft->npromises > before)
 			{
@@ -354,11 +354,12 @@ units_at(const OmsDraft *draft, const OmsDraftLine *line, int32 location)
 	int			i;
 
 	if (line->kind != OMS_KIT)
-		return Max(oms_gate_available(&key), 0);
+		return Max(oms_stock_available(&key, line->quantity), 0);
 	for (i = 0; i < line->ncomponents; i++)
 	{
 		key.item = line->components[i].item;
-		units = Min(units, Max(oms_gate_available(&key), 0) / line->components[i].per_unit);
+		units = Min(units, Max(oms_stock_available(&key, (int64) line->quantity * line->components[i].per_unit), 0) /
+					line->components[i].per_unit);
 	}
 	return units;
 }
@@ -414,6 +415,36 @@ refuse(OmsDraft *draft, int index)
 }
 
 /*
+ * Takes the units of the draft's holds, and looks at their locations first.
+ */
+static void
+use_holds(OmsDraft *draft)
+{
+	int32	   *locations = palloc((draft->nholds + draft->nlocations) * sizeof(int32));
+	int			n = oms_hold_use(draft->merchant, draft->holds, draft->nholds, draft->customer_id, draft->channel, locations);
+	int			held;
+	int			i;
+	int			j;
+
+	for (held = i = 0; i < n; i++)
+	{
+		for (j = 0; j < held && locations[j] != locations[i]; j++)
+			;
+		if (j == held)
+			locations[held++] = locations[i];
+	}
+	for (n = held, i = 0; i < draft->nlocations; i++)
+	{
+		for (j = 0; j < held && locations[j] != draft->locations[i]; j++)
+			;
+		if (j == held)
+			locations[n++] = draft->locations[i];
+	}
+	draft->locations = locations;
+	draft->nlocations = n;
+}
+
+/*
  * Asks the gate for the stock of every line, by the draft's policy.  Raises
  * OM001 when the policy is strict and something is short.
  */
@@ -424,6 +455,8 @@ oms_draft_admit(OmsDraft *draft)
 
 	if (draft->allocation == OMS_ALLOCATE_NONE)
 		return;
+	if (draft->nholds > 0)
+		use_holds(draft);
 	for (i = 0; i < draft->nlines; i++)
 	{
 		OmsDraftLine *line = &draft->lines[i];

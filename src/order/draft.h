@@ -89,6 +89,8 @@ typedef struct OmsDraft
 	Datum		bill_to;
 	bool		tax_exempt;
 	int64		order_discount;
+	int			nholds;			/* stock holds that become its promises */
+	int64	   *holds;
 	int			nlines;
 	OmsDraftLine *lines;
 	int			ncharges;
