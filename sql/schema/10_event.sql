@@ -231,3 +231,5 @@ CREATE OR REPLACE TRIGGER message_guard_truncate BEFORE TRUNCATE ON oms.message
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_append_only();
 CREATE OR REPLACE TRIGGER inbound_message_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.inbound_message
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use receive_message().');
+CREATE OR REPLACE TRIGGER inbound_message_truncate BEFORE TRUNCATE ON oms.inbound_message
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('Use receive_message().');

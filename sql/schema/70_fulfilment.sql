@@ -272,6 +272,8 @@ CREATE OR REPLACE TRIGGER tracking_event_guard BEFORE INSERT OR UPDATE OR DELETE
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use record_tracking(); a wrong event is corrected by a later one');
 CREATE OR REPLACE TRIGGER order_shipment_policy_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_shipment_policy
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use set_shipment_policy()');
+CREATE OR REPLACE TRIGGER order_shipment_policy_truncate BEFORE TRUNCATE ON oms.order_shipment_policy
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('Use set_shipment_policy()');
 CREATE OR REPLACE TRIGGER fulfilment_truncate BEFORE TRUNCATE ON oms.fulfilment
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_parent('Use cancel_fulfilment()');
 CREATE OR REPLACE TRIGGER fulfilment_line_truncate BEFORE TRUNCATE ON oms.fulfilment_line
