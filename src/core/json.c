@@ -105,7 +105,14 @@ oms_json_text(JsonbContainer *object, const OmsPath *path, const char *key, int 
 		return NULL;
 	}
 	if (value->type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+	{
+		char	   *number = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+
+		length = (int) strlen(number);
+		if (length > maxlen)
+			oms_error_document(path, key, psprintf("a string of 1 to %d characters, not %d", maxlen, length));
+		return number;
+	}
 	if (value->type != jbvString)
 		oms_error_document(path, key, "a string");
 	length = pg_mbstrlen_with_len(value->val.string.val, value->val.string.len);

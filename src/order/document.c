@@ -49,24 +49,39 @@ read_rate(JsonbContainer *object, const OmsPath *path, const char *key, int64 *r
 	return true;
 }
 
-/* An address, checked and kept as jsonb. */
-static Datum
-read_address(JsonbContainer *document, const char *key)
+/* Refuses what is no address; key is where the document has it. */
+static void
+check_address(JsonbContainer *object, const char *key)
 {
-	JsonbContainer *object = oms_json_container(document, NULL, key, false, false);
 	OmsPath		path = {NULL, key, 0};
 	const char *const *field;
 	char	   *country;
 
-	if (object == NULL)
-		return (Datum) 0;
 	oms_json_only(object, &path, address_fields);
 	for (field = address_fields; *field != NULL; field++)
 		(void) oms_json_text(object, &path, *field, 400, false);
 	country = oms_json_text(object, &path, "country", 400, false);
 	if (country != NULL && (strlen(country) != 2 || strspn(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 2))
 		oms_error_document(&path, "country", "an ISO 3166 alpha-2 code such as GB");
+}
+
+/* An address, checked and kept as jsonb. */
+static Datum
+read_address(JsonbContainer *document, const char *key)
+{
+	JsonbContainer *object = oms_json_container(document, NULL, key, false, false);
+
+	if (object == NULL)
+		return (Datum) 0;
+	check_address(object, key);
 	return JsonbPGetDatum(JsonbValueToJsonb(oms_json_find(document, key)));
+}
+
+/* An address given by itself, as argument key. */
+void
+oms_draft_check_address(Datum address, const char *key)
+{
+	check_address(&DatumGetJsonbP(address)->root, key);
 }
 
 static void
@@ -145,12 +160,12 @@ read_charges(OmsDraft *draft, JsonbContainer *document)
 		oms_error_document(&path, NULL, "at most 1000 charges");
 	draft->charges = palloc0((n + 1) * sizeof(OmsDraftCharge));
 	charge = &draft->charges[0];
+	charge->kind = "shipping";
+	charge->has_tax_rate = read_rate(document, NULL, "shipping_tax_rate", &charge->tax_rate);
 	if (read_amount(draft, document, NULL, "shipping", false, &charge->amount) && charge->amount > 0)
-	{
-		charge->kind = "shipping";
-		charge->has_tax_rate = read_rate(document, NULL, "shipping_tax_rate", &charge->tax_rate);
 		draft->ncharges++;
-	}
+	else
+		memset(charge, 0, sizeof(*charge));
 	for (i = 0; i < n; i++)
 	{
 		OmsPath		element = {&path, NULL, i};

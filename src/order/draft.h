@@ -113,6 +113,7 @@ typedef struct OmsDraft
 
 /* document.c: reads a document; OM003 with the path. */
 extern OmsDraft *oms_draft_from_document(int32 merchant, Datum document, const char *actor);
+extern void oms_draft_check_address(Datum address, const char *key);
 
 /* draft.c */
 extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor);

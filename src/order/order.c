@@ -261,6 +261,41 @@ oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor,
 	return true;
 }
 
+/* The steps to block, from an argument: known ones, at least one (OM011); 0 when null. */
+static Datum
+blocks_argument(FunctionCallInfo fcinfo, int n)
+{
+	static const char *const steps[] = {"confirm", "pick", "ship", "capture", "refund", "cancel", "edit"};
+	ArrayType  *array;
+	Datum	   *values;
+	bool	   *nulls;
+	bool		good;
+	int			count;
+	int			i;
+
+	if (PG_ARGISNULL(n))
+		return (Datum) 0;
+	array = PG_GETARG_ARRAYTYPE_P(n);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	good = ARR_NDIM(array) == 1 && count > 0;
+	for (i = 0; good && i < count; i++)
+	{
+		const char *step = nulls[i] ? "" : TextDatumGetCString(values[i]);
+		int			known = 0;
+
+		while (known < lengthof(steps) && strcmp(step, steps[known]) != 0)
+			known++;
+		good = known < lengthof(steps);
+	}
+	if (!good)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"blocks\" has no steps, or unknown ones"),
+				 errdetail("The steps are confirm, pick, ship, capture, refund, cancel and edit."),
+				 errhint("Give an array of one or more of them.")));
+	return PointerGetDatum(array);
+}
+
 /* SQL: hold(merchant, order_id, kind, reason, blocks, actor) */
 Datum
 oms_hold(PG_FUNCTION_ARGS)
@@ -269,6 +304,7 @@ oms_hold(PG_FUNCTION_ARGS)
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	char	   *kind = oms_arg_text(fcinfo, 2, "kind", OMS_KEY_LENGTH);
 	char	   *reason = oms_arg_text_or_null(fcinfo, 3, "reason", OMS_TEXT_LENGTH);
+	Datum		blocks = blocks_argument(fcinfo, 4);
 	const char *actor = oms_actor(fcinfo, 5);
 	OmsOrderHead head;
 	int64		hold_id;
@@ -280,7 +316,7 @@ oms_hold(PG_FUNCTION_ARGS)
 				(errcode(OMS_STATE),
 				 errmsg("order " INT64_FORMAT " is cancelled", order_id),
 				 errhint("There is nothing left to hold.")));
-	hold_id = place_hold(&head, kind, reason, PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4), actor);
+	hold_id = place_hold(&head, kind, reason, blocks, actor);
 	oms_end();
 	PG_RETURN_INT64(hold_id);
 }

@@ -139,7 +139,11 @@ oms_place_order_arrays(PG_FUNCTION_ARGS)
 	draft = oms_draft_new(merchant, channel, oms_calling_role());
 	draft->external_ref = oms_arg_text_or_null(fcinfo, 7, "external_ref", OMS_KEY_LENGTH);
 	draft->customer_id = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
-	draft->ship_to = PG_ARGISNULL(6) ? (Datum) 0 : PG_GETARG_DATUM(6);
+	if (!PG_ARGISNULL(6))
+	{
+		oms_draft_check_address(PG_GETARG_DATUM(6), "ship_to");
+		draft->ship_to = PG_GETARG_DATUM(6);
+	}
 	read_arrays(draft, PG_GETARG_ARRAYTYPE_P(3), PG_GETARG_ARRAYTYPE_P(4));
 	order_id = place(draft, key, key != NULL ? oms_hash_arguments(fcinfo, 5) : 0);
 	oms_end();
