@@ -12,6 +12,11 @@ SELECT o.merchant_id, 'payment_state', format('order %s', o.order_id), p.state, 
 FROM oms.sales_order o JOIN oms.payment_order p USING (merchant_id, order_id)
 WHERE o.payment_state <> p.state
 UNION ALL
+SELECT o.merchant_id, 'closed_is_done', format('order %s', o.order_id), 'no unit open', format('%s, %s units open', o.lifecycle, l.open)
+FROM oms.sales_order o, LATERAL (SELECT sum(l.ordered - l.cancelled - l.shipped) AS open
+	FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id) l
+WHERE o.lifecycle IN ('cancelled', 'completed') AND l.open > 0
+UNION ALL
 SELECT o.merchant_id, 'order_total', format('order %s', o.order_id),
 	format('discount %s, tax %s, shipping %s, charges %s, total %s', l.discount, l.tax + c.tax, c.shipping, c.charges, l.total + c.total),
 	format('discount %s, tax %s, shipping %s, charges %s, total %s', o.discount, o.tax, o.shipping, o.charges, o.total)

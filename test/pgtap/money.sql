@@ -74,7 +74,7 @@ SELECT throws_ok(format('SELECT %s', call), code, NULL, call || ': ' || code) FR
 	('oms.units_share(1e30, 1, 0, 1, ''EUR'')', 'OM017'),
 	('oms.prorate(1, -1, ''EUR'')', 'OM011'),
 	('oms.prorate(1, NULL, ''EUR'')', 'OM011'),
-	('oms.prorate(1, 1, ''XXX'')', 'OM012'),
+	('oms.prorate(1, 1, ''ZZZ'')', 'OM012'),
 	('oms.prorate(0.5, 1, ''JPY'')', 'OM017'),
 	('oms.prorate(''Infinity'', 1, ''EUR'')', 'OM017'),
 	('oms.prorate(1, 0.000000001, ''EUR'')', 'OM017')) v (call, code);
