@@ -13,7 +13,7 @@ COMMENT ON FUNCTION oms.revoke_role(text) IS 'Takes all of oms from a database r
 CREATE FUNCTION oms.refresh_roles() RETURNS int
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_refresh_roles';
-COMMENT ON FUNCTION oms.refresh_roles() IS 'Grants every remembered role (oms.role_profile) what its profile has now; install() and upgrade() end with it. Returns how many roles. For the owner of oms alone';
+COMMENT ON FUNCTION oms.refresh_roles() IS 'Grants every remembered role (oms.role_profile) what its profile has now; install() ends with it. Returns how many roles. For the owner of oms alone';
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA oms FROM PUBLIC;
 GRANT USAGE ON SCHEMA oms TO PUBLIC;

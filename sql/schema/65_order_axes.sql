@@ -3,7 +3,7 @@
 CREATE OR REPLACE VIEW oms.order_axes AS
 SELECT o.merchant_id, o.order_id,
 	CASE WHEN l.units > 0 AND l.cancelled = l.units THEN 'cancelled'
-		WHEN o.lifecycle = 'confirmed' AND l.units > 0 AND l.shipped = l.units - l.cancelled THEN 'completed'
+		WHEN o.lifecycle = 'confirmed' AND l.shipped = l.units - l.cancelled THEN 'completed'
 		ELSE o.lifecycle END AS lifecycle,
 	CASE WHEN l.shipped = 0 THEN 'unfulfilled'
 		WHEN l.shipped < l.units - l.cancelled THEN 'partial'

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS oms.privilege (
 	profiles	text[] NOT NULL,
 	PRIMARY KEY (kind, name)
 );
-COMMENT ON TABLE oms.privilege IS 'For every function and view of oms the profiles that may call or read it. Written by install() and upgrade(); granted by grant_role()';
+COMMENT ON TABLE oms.privilege IS 'For every function and view of oms the profiles that may call or read it. Written by install(); granted by grant_role()';
 COMMENT ON COLUMN oms.privilege.kind IS 'function (also procedures and aggregates) or view';
 COMMENT ON COLUMN oms.privilege.name IS 'Name without schema; all functions of that name';
 COMMENT ON COLUMN oms.privilege.profiles IS 'Profiles; empty: internal or for the owner alone';
@@ -87,7 +87,7 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{send_message,render_message}'),
 	('function', '{connector}', '{receive_message}'),
 	-- The owner alone
-	('function', '{}', '{install,upgrade,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
+	('function', '{}', '{install,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal
 	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed,track_secret_seed}'),
 	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),

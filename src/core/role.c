@@ -188,7 +188,7 @@ oms_revoke_role(PG_FUNCTION_ARGS)
 
 /*
  * SQL: refresh_roles() -> number of roles.  Grants anew what each remembered
- * role's profile has now: install() and upgrade() end with it.
+ * role's profile has now: install() ends with it.
  */
 Datum
 oms_refresh_roles(PG_FUNCTION_ARGS)

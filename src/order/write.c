@@ -92,11 +92,13 @@ static OmsStatement statements[] = {
 	},
 };
 
-/* Whether the draft starts its life confirmed. */
-static bool
-starts_confirmed(const OmsDraft *draft)
+/* The state the draft starts its life in; an order of charges alone has nothing left to do. */
+static const char *
+first_state(const OmsDraft *draft)
 {
-	return draft->confirm && !draft->unmapped;
+	if (!draft->confirm || draft->unmapped)
+		return "placed";
+	return draft->nlines > 0 ? "confirmed" : "completed";
 }
 
 static void
@@ -115,7 +117,7 @@ add_order(OmsRows *rows, const OmsDraft *draft)
 	oms_rows_set(rows, ORDER_TAX_INCLUDED, BoolGetDatum(draft->tax_included));
 	oms_rows_set(rows, ORDER_ON_HOLD, BoolGetDatum(draft->unmapped));
 	oms_rows_set_text(rows, ORDER_CURRENCY, draft->currency);
-	oms_rows_set_text(rows, ORDER_LIFECYCLE, starts_confirmed(draft) ? "confirmed" : "placed");
+	oms_rows_set_text(rows, ORDER_LIFECYCLE, first_state(draft));
 	oms_rows_set_text(rows, ORDER_PAYMENT, draft->total == 0 ? "paid" : "none");
 	oms_rows_set(rows, ORDER_SUBTOTAL, oms_scaled_to_numeric(draft->subtotal, exponent));
 	oms_rows_set(rows, ORDER_DISCOUNT, oms_scaled_to_numeric(draft->discount, exponent));
@@ -255,7 +257,7 @@ add_event(OmsRows *rows, OmsDraft *draft)
 	oms_json_add_int(&json, "lines", draft->nlines);
 	oms_json_add_scaled(&json, "total", draft->total, draft->exponent);
 	oms_json_add_text(&json, "currency", draft->currency);
-	oms_json_add_text(&json, "lifecycle", starts_confirmed(draft) ? "confirmed" : "placed");
+	oms_json_add_text(&json, "lifecycle", first_state(draft));
 	event.merchant = draft->merchant;
 	event.subject_type = "order";
 	event.subject_id = event.order_id = draft->order_id;

@@ -113,6 +113,13 @@ SELECT lifecycle, cancelled_total = total AS all_of_it FROM oms.sales_order WHER
 SELECT count(*) FROM oms.reservation WHERE merchant_id = 40 AND order_id = :o;
 SELECT type, reason, data - 'hold' AS data FROM oms.event WHERE merchant_id = 40 AND order_id = :o ORDER BY event_id;
 
+-- An order of charges alone has nothing left to do once it is confirmed.
+SELECT oms.place_order(40, '{"channel": "web", "charges": [{"kind": "fee", "amount": "5.00", "description": "Engraving plate"}]}') AS ofee \gset
+SELECT lifecycle, total FROM oms.sales_order WHERE merchant_id = 40 AND order_id = :ofee;
+SELECT oms.place_order(40, '{"channel": "web", "confirm": false, "charges": [{"kind": "adjustment", "amount": "-5.00"}]}') AS ofee \gset
+UPDATE oms.sales_order SET lifecycle = 'confirmed' WHERE merchant_id = 40 AND order_id = :ofee;
+SELECT lifecycle, total FROM oms.sales_order WHERE merchant_id = 40 AND order_id = :ofee;
+
 -- Many orders in one statement: each accepted, known already, or refused with a reason.
 UPDATE oms.price SET amount = 7.50 WHERE merchant_id = 40 AND item_id = 401;
 INSERT INTO oms.staged_order (merchant_id, source, position, document) VALUES
