@@ -32,6 +32,13 @@ extern int64 oms_stock_available(const OmsGateKey *key, int64 wanted);
  */
 extern int	oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer, int32 channel, int32 *locations);
 
+/*
+ * backorder.c: promises what is there of an item at a location to the lines
+ * that wait for it, kits with it included.  Locks their orders, passing over
+ * those that others have locked.  Returns the units of lines filled.
+ */
+extern int64 oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit);
+
 /* local_hold.c: holds that end with the session or the transaction and have no row; their ids are negative. */
 extern int64 oms_local_hold_take(const OmsGateKey *key, int64 quantity, bool transaction_only);
 /* Gives the hold's units to the transaction; false when there is no such hold. */

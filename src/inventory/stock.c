@@ -39,9 +39,13 @@ enum
 };
 
 static OmsStatement statements[] = {
+	/* The level first: a row to insert is checked before it conflicts, and changes may be negative. */
 	[ST_APPLY] = {
+		"WITH changed AS (UPDATE oms.stock SET on_hand = on_hand + $4, damaged = damaged + $5, "
+		"quality_control = quality_control + $6, quarantine = quarantine + $7 "
+		"WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3 RETURNING 1) "
 		"INSERT INTO oms.stock AS s (merchant_id, location_id, item_id, on_hand, damaged, quality_control, quarantine) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (merchant_id, item_id, location_id) DO UPDATE SET "
+		"SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT 1 FROM changed) ON CONFLICT (merchant_id, item_id, location_id) DO UPDATE SET "
 		"on_hand = s.on_hand + excluded.on_hand, damaged = s.damaged + excluded.damaged, "
 		"quality_control = s.quality_control + excluded.quality_control, quarantine = s.quarantine + excluded.quarantine",
 		7, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
@@ -107,7 +111,7 @@ oms_error_shortage(const OmsGateKey *key, int64 wanted, int64 available)
 			 errhint("Order less, wait for a receipt, or allow backorders (setting \"allocation\").")));
 }
 
-/* AFTER INSERT row on stock_movement: changes the level it names. */
+/* AFTER INSERT row on stock_movement: changes the level it names, and promises what came to backorders. */
 Datum
 oms_stock_movement_apply(PG_FUNCTION_ARGS)
 {
@@ -135,6 +139,9 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 		applying_forced = saved;
 	}
 	PG_END_TRY();
+	if (DatumGetInt64(values[3]) > DatumGetInt64(values[4]) + DatumGetInt64(values[5]) + DatumGetInt64(values[6]) &&
+		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		oms_backorder_fill(DatumGetInt32(values[0]), DatumGetInt64(values[2]), DatumGetInt32(values[1]), false);
 	oms_end();
 	return PointerGetDatum(NULL);
 }
