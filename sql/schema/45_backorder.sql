@@ -30,6 +30,8 @@ COMMENT ON COLUMN oms.order_urgency.promised_at IS 'Delivery promised for (UTC i
 
 CREATE OR REPLACE TRIGGER backorder_limit_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.backorder_limit
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use set_backorder_limit()');
+CREATE OR REPLACE TRIGGER backorder_limit_truncate BEFORE TRUNCATE ON oms.backorder_limit
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('Use set_backorder_limit()');
 CREATE OR REPLACE TRIGGER order_line_backordered AFTER INSERT ON oms.order_line
 	FOR EACH ROW WHEN (new.backordered > 0) EXECUTE FUNCTION oms.order_line_backorder();
 CREATE OR REPLACE TRIGGER order_line_backorder_changed AFTER UPDATE ON oms.order_line

@@ -12,6 +12,7 @@
  */
 #include "core/oms.h"
 
+#include "utils/array.h"
 #include "utils/rel.h"
 
 #include "core/config.h"
@@ -36,6 +37,7 @@ enum
 
 enum
 {
+	ST_LOCK_LIMITS,
 	ST_COUNT,
 	ST_LOCK_LINES,
 	ST_SET_LIMIT,
@@ -48,6 +50,10 @@ enum
 };
 
 static OmsStatement statements[] = {
+	[ST_LOCK_LIMITS] = {
+		"SELECT 1 FROM oms.backorder_limit WHERE merchant_id = $1 AND item_id = ANY ($2) ORDER BY item_id FOR NO KEY UPDATE",
+		2, {INT4OID, INT8ARRAYOID}
+	},
 	[ST_COUNT] = {
 		"UPDATE oms.backorder_limit SET used = used + $3 WHERE merchant_id = $1 AND item_id = $2 RETURNING used, quantity",
 		3, {INT4OID, INT8OID, INT8OID}
@@ -198,6 +204,21 @@ oms_set_backorder_limit(PG_FUNCTION_ARGS)
 	}
 	oms_end();
 	PG_RETURN_INT64(used);
+}
+
+void
+oms_backorder_lock(int32 merchant, const int64 *items, int n)
+{
+	Datum	   *ids = palloc(n * sizeof(Datum));
+	Datum		values[2] = {Int32GetDatum(merchant)};
+	int			i;
+
+	for (i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(items[i]);
+	values[1] = PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	oms_begin();
+	oms_run(&statements[ST_LOCK_LIMITS], values, NULL);
+	oms_end();
 }
 
 /* How many units of a line the location could promise of so many. */

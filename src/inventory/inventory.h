@@ -39,6 +39,12 @@ extern int	oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer,
  */
 extern int64 oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit);
 
+/*
+ * Locks the limits of items in the order of their ids, so that two orders that
+ * backorder the same items do not wait for each other.
+ */
+extern void oms_backorder_lock(int32 merchant, const int64 *items, int n);
+
 /* local_hold.c: holds that end with the session or the transaction and have no row; their ids are negative. */
 extern int64 oms_local_hold_take(const OmsGateKey *key, int64 quantity, bool transaction_only);
 /* Gives the hold's units to the transaction; false when there is no such hold. */

@@ -451,6 +451,8 @@ use_holds(OmsDraft *draft)
 void
 oms_draft_admit(OmsDraft *draft)
 {
+	int64	   *backordered = NULL;
+	int			nbackordered = 0;
 	int			i;
 
 	if (draft->allocation == OMS_ALLOCATE_NONE)
@@ -474,7 +476,12 @@ oms_draft_admit(OmsDraft *draft)
 		if (draft->allocation == OMS_ALLOCATE_STRICT)
 			refuse(draft, i);
 		line->backordered = line->quantity - line->allocated;
+		if (backordered == NULL)
+			backordered = palloc(draft->nlines * sizeof(int64));
+		backordered[nbackordered++] = line->item;
 	}
+	if (nbackordered > 1)
+		oms_backorder_lock(draft->merchant, backordered, nbackordered);
 }
 
 /* Gives back what the gate gave, for a draft that is not written. */

@@ -1,6 +1,6 @@
 -- Backorders: limits, who is served first, and that one unit fills one unit.
 BEGIN;
-SELECT plan(43);
+SELECT plan(47);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West'), (1, 3, 'FAR', 'Of no channel');
 INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
@@ -59,7 +59,7 @@ SELECT is(oms.allocate_backorders(1, 1, request_key => 'r'), 2::bigint, 'asked a
 SELECT is(oms.allocate_backorders(1), 0::bigint, 'nothing waits');
 
 -- Kits need all their parts
-SELECT oms.adjust_stock(1, 1, l, -oms.available(1, 1, l), 'gone') IS NOT NULL AS moved FROM generate_series(1, 2) l WHERE oms.available(1, 1, l) > 0 \gset
+SELECT count(oms.adjust_stock(1, 1, l, -oms.available(1, 1, l), 'gone')) AS moved FROM generate_series(1, 2) l WHERE oms.available(1, 1, l) > 0 \gset
 SELECT pg_temp.place(2, 'K') AS k \gset
 SELECT oms.receive_stock(1, 1, 1, 4, 'apples') > 0 AS received \gset
 SELECT is(pg_temp.line(:k), '0 2', 'apples without boxes make no kit');
@@ -96,7 +96,22 @@ SELECT throws_ok($$ UPDATE oms.backorder_limit SET used = 0 $$, 'OM009', NULL, '
 SELECT throws_ok($$ SELECT oms.set_backorder_limit(1, 1, -1) $$, 'OM011', NULL, 'no negative limit');
 SELECT throws_ok($$ SELECT oms.set_backorder_limit(1, 99, 1) $$, 'OM002', NULL, 'an unknown item');
 
+-- From waiting to the door, with a short pick between
+SELECT oms.set_backorder_limit(1, 1, NULL) IS NOT NULL AS ended \gset
+SELECT count(oms.cancel_order(1, order_id)) AS cancelled FROM (SELECT DISTINCT order_id FROM oms.backorder WHERE merchant_id = 1) x \gset
+SELECT count(oms.adjust_stock(1, 1, l, -oms.available(1, 1, l), 'gone')) AS moved FROM generate_series(1, 2) l WHERE oms.available(1, 1, l) > 0 \gset
+SELECT pg_temp.place(2) AS o \gset
+SELECT oms.receive_stock(1, 1, 1, 2, 'two') > 0 AS received \gset
+SELECT max(fulfilment_id) AS f FROM oms.plan_fulfilment(1, :o) \gset
+SELECT is(oms.short_pick(1, :f, 1, 1), 1::bigint, 'one is not on the shelf');
+SELECT is(pg_temp.line(:o), '1 1', 'it waits again, and its own variance fills nothing');
+SELECT oms.receive_stock(1, 1, 1, 1, 'another') > 0 AS received \gset
+SELECT is(pg_temp.line(:o), '2 0', 'until one comes');
+SELECT is(oms.ship_order(1, :o) IS NOT NULL, true, 'shipped') AS shipped;
+SELECT is(pg_temp.line(:o), '0 0', 'nothing waits');
+
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'all agrees');
+SELECT oms.set_backorder_limit(1, 1, 9) IS NOT NULL AS limited \gset
 ALTER TABLE oms.backorder_limit DISABLE TRIGGER USER;
 UPDATE oms.backorder_limit SET used = used + 1;
 SELECT is((SELECT string_agg(rule, ' ') FROM oms.verify(1)), 'backorder_limit_used', 'verify() finds what was seeded');
