@@ -13,7 +13,7 @@ SELECT o.merchant_id, o.order_id,
 		WHEN l.returned = 0 THEN 'requested'
 		WHEN l.returned < l.shipped THEN 'partial'
 		ELSE 'returned' END AS return_state,
-	l.cancelled_total + CASE WHEN l.units > 0 AND l.cancelled = l.units
+	l.cancelled_total + CASE WHEN l.cancelled = l.units AND (l.units > 0 OR o.lifecycle = 'cancelled')
 		THEN coalesce((SELECT sum(c.total) FROM oms.order_charge c
 			WHERE c.merchant_id = o.merchant_id AND c.order_id = o.order_id), 0) ELSE 0 END AS cancelled_total,
 	EXISTS (SELECT 1 FROM oms.order_hold h

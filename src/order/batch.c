@@ -59,6 +59,7 @@ typedef struct Staged
 	Datum		document;
 	OmsDraft   *draft;			/* null once refused */
 	ErrorData  *error;			/* why it was refused */
+	struct Staged *first;		/* the one of the chunk that it repeats */
 } Staged;
 
 typedef struct Batch
@@ -146,6 +147,15 @@ write_step(Batch *batch, Staged *staged)
 	oms_draft_write(&staged->draft, 1);
 }
 
+/* Places one that was taken for a repetition of an order that could not be written. */
+static void
+place_step(Batch *batch, Staged *staged)
+{
+	admit_step(batch, staged);
+	if (!staged->draft->repeated)
+		oms_draft_write(&staged->draft, 1);
+}
+
 /* All orders of the chunk that are to be written, in one go. */
 static void
 write_all_step(Batch *batch, Staged *unused)
@@ -165,16 +175,17 @@ write_all_step(Batch *batch, Staged *unused)
 typedef struct Reference
 {
 	char		key[OMS_KEY_LENGTH * MAX_MULTIBYTE_CHAR_LEN + 16];
-	OmsDraft   *first;
+	Staged	   *first;
 } Reference;
 
 /*
  * The earlier order of the same chunk with the same reference, if any: it is
  * not written yet, so the table cannot answer.
  */
-static OmsDraft *
-first_of_reference(HTAB *references, OmsDraft *draft)
+static Staged *
+first_of_reference(HTAB *references, Staged *staged)
 {
+	const OmsDraft *draft = staged->draft;
 	char		key[sizeof(((Reference *) 0)->key)];
 	Reference  *reference;
 	bool		found;
@@ -182,9 +193,9 @@ first_of_reference(HTAB *references, OmsDraft *draft)
 	memset(key, 0, sizeof(key));
 	snprintf(key, sizeof(key), "%d/%s", draft->channel, draft->external_ref);
 	reference = hash_search(references, key, HASH_ENTER, &found);
-	if (found && reference->first->order_id != 0)
+	if (found && reference->first->draft != NULL && reference->first->draft->order_id != 0)
 		return reference->first;
-	reference->first = draft;
+	reference->first = staged;
 	return NULL;
 }
 
@@ -203,17 +214,16 @@ admit_chunk(Batch *batch)
 	for (i = 0; i < batch->n; i++)
 	{
 		Staged	   *staged = &batch->staged[i];
-		OmsDraft   *first = NULL;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!in_savepoint(batch, staged, read_step))
 			continue;
 		if (staged->draft->external_ref != NULL)
-			first = first_of_reference(references, staged->draft);
-		if (first != NULL)
+			staged->first = first_of_reference(references, staged);
+		if (staged->first != NULL)
 		{
 			staged->draft->repeated = true;
-			staged->draft->order_id = first->order_id;
+			staged->draft->order_id = staged->first->draft->order_id;
 		}
 		else if (in_savepoint(batch, staged, admit_step) && !staged->draft->repeated)
 			staged->draft->order_id = oms_next_order_id();
@@ -234,7 +244,11 @@ write_chunk(Batch *batch)
 		Staged	   *staged = &batch->staged[i];
 		OmsDraft   *draft = staged->draft;
 
-		if (draft != NULL && !draft->repeated && !in_savepoint(batch, staged, write_step))
+		if (draft == NULL)
+			continue;
+		if (staged->first != NULL && staged->first->draft == NULL)
+			(void) in_savepoint(batch, staged, place_step);
+		else if (!draft->repeated && !in_savepoint(batch, staged, write_step))
 			oms_draft_give_back(draft);
 	}
 }

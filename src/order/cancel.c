@@ -25,6 +25,7 @@ enum
 	ST_LINE,
 	ST_CANCEL_LINE,
 	ST_CANCEL_ALL,
+	ST_CANCEL_CHARGES,
 	ST_RELEASE_ALL
 };
 
@@ -43,6 +44,11 @@ static OmsStatement statements[] = {
 	[ST_CANCEL_ALL] = {
 		"UPDATE oms.order_line SET cancelled = ordered, backordered = 0, allocated = 0 "
 		"WHERE merchant_id = $1 AND order_id = $2 AND cancelled < ordered",
+		2, {INT4OID, INT8OID}
+	},
+	/* An order of charges alone has no lines for its lifecycle to follow. */
+	[ST_CANCEL_CHARGES] = {
+		"UPDATE oms.sales_order SET lifecycle = 'cancelled' WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_RELEASE_ALL] = {
@@ -187,9 +193,15 @@ oms_cancel_order(PG_FUNCTION_ARGS)
 						 errmsg("order " INT64_FORMAT " has shipped units", order_id),
 						 errdetail("Its fulfilment is \"%s\".", head.fulfilment_state),
 						 errhint("Cancel what is open with cancel_line(); take back what was shipped with request_return().")));
+			if (strcmp(head.lifecycle, "completed") == 0)
+				ereport(ERROR,
+						(errcode(OMS_STATE),
+						 errmsg("order " INT64_FORMAT " is completed", order_id),
+						 errhint("Give its money back with refund().")));
 			oms_fulfilment_undo_all(&head);
 			oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
-			oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL);
+			if (oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL) == 0)
+				oms_run_guarded(&statements[ST_CANCEL_CHARGES], values, NULL);
 			settle(&head, actor, reason);
 		}
 		oms_request_done(merchant, key, order_id);

@@ -205,8 +205,8 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 		strcmp(to, "completed") == 0 ? "order.completed" : "order.transitioned";
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
-	/* An order of charges alone is completed by being confirmed. */
-	if (strcmp(to, "confirmed") == 0)
+	/* An order of charges alone is completed by being confirmed; cancelled, its charges fall away. */
+	if (strcmp(to, "confirmed") == 0 || strcmp(to, "cancelled") == 0)
 		oms_order_refresh(event.merchant, event.order_id);
 	if (strcmp(to, "cancelled") == 0)
 		oms_message_add(event.merchant, event.order_id, "cancellation", "cancelled", event.data);

@@ -22,6 +22,7 @@ PG_FUNCTION_INFO_V1(oms_map_lines);
 enum
 {
 	ST_WAITING,
+	ST_UNITS,
 	ST_MAP,
 	ST_PART,
 	ST_PROMISE,
@@ -30,11 +31,16 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_WAITING] = {
-		"SELECT l.order_id, l.line_no, l.ordered - l.cancelled, o.channel_id FROM oms.order_line l "
+		"SELECT l.order_id, l.line_no, o.channel_id FROM oms.order_line l "
 		"JOIN oms.sales_order o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id "
 		"WHERE l.merchant_id = $1 AND l.sku = $2 AND l.item_id IS NULL AND l.merchant_id = o.merchant_id "
 		"AND ($3 = 0 OR o.channel_id = $3) AND o.lifecycle <> 'cancelled' ORDER BY 1, 2",
 		3, {INT4OID, TEXTOID, INT4OID}
+	},
+	[ST_UNITS] = {
+		"SELECT ordered - cancelled FROM oms.order_line "
+		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3 AND item_id IS NULL",
+		3, {INT4OID, INT8OID, INT4OID}
 	},
 	[ST_MAP] = {
 		"UPDATE oms.order_line SET item_id = $4, allocated = $5, backordered = $6 "
@@ -51,7 +57,7 @@ static OmsStatement statements[] = {
 		6, {INT4OID, INT8OID, INT4OID, INT8OID, INT4OID, INT8OID}
 	},
 	[ST_STILL_UNMAPPED] = {
-		"SELECT 1 FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 AND item_id IS NULL LIMIT 1",
+		"SELECT 1 FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 AND item_id IS NULL AND cancelled < ordered LIMIT 1",
 		2, {INT4OID, INT8OID}
 	},
 };
@@ -112,13 +118,11 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 	oms_run_guarded(&statements[ST_MAP], values, NULL);
 }
 
-/* Writes the event of a mapped line and releases the order's hold when it was the last. */
+/* Writes the event of a mapped line. */
 static void
 announce(int32 merchant, int64 item, const Waiting *waiting)
 {
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(waiting->order_id)};
 	OmsEvent	event = {0};
-	OmsOrderHead head;
 	OmsJson		json;
 
 	oms_json_begin(&json);
@@ -130,6 +134,15 @@ announce(int32 merchant, int64 item, const Waiting *waiting)
 	event.type = "order.line_mapped";
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
+}
+
+/* Releases the order's hold when no line waits for its SKU any more. */
+static void
+release_when_mapped(int32 merchant, const Waiting *waiting)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(waiting->order_id)};
+	OmsOrderHead head;
+
 	if (oms_run(&statements[ST_STILL_UNMAPPED], values, NULL) > 0)
 		return;
 	oms_order_lock(merchant, waiting->order_id, &head);
@@ -166,17 +179,23 @@ oms_map_lines(PG_FUNCTION_ARGS)
 	{
 		waiting[i].order_id = oms_get_int64(i, 1);
 		waiting[i].line_no = oms_get_int32(i, 2);
-		waiting[i].units = oms_get_int32(i, 3);
-		waiting[i].channel = oms_get_int32(i, 4);
+		waiting[i].channel = oms_get_int32(i, 3);
 	}
 	for (i = 0; i < rows; i++)
 	{
 		OmsOrderHead head;
 
 		oms_order_lock(merchant, waiting[i].order_id, &head);
+		/* Units may have been cancelled while we waited for the order. */
+		values[1] = Int64GetDatum(waiting[i].order_id);
+		values[2] = Int32GetDatum(waiting[i].line_no);
+		waiting[i].units = oms_run(&statements[ST_UNITS], values, NULL) > 0 ? oms_get_int32(0, 1) : 0;
 		if (waiting[i].units > 0)
+		{
 			map_line(merchant, item, &waiting[i]);
-		announce(merchant, item, &waiting[i]);
+			announce(merchant, item, &waiting[i]);
+		}
+		release_when_mapped(merchant, &waiting[i]);
 	}
 	oms_end();
 	return PointerGetDatum(NULL);

@@ -1,0 +1,42 @@
+-- Orders at the edges: charges alone, lines that wait for their SKU and are cancelled, a batch with one that cannot be written.
+BEGIN;
+SELECT plan(18);
+INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
+SELECT oms.receive_stock(1, 1, 1, 100, 'opening') \g /dev/null
+
+-- Charges alone.
+SELECT oms.place_order(1, '{"shipping": "5", "confirm": false}') AS c \gset
+SELECT oms.place_order(1, '{"shipping": "5"}') AS d \gset
+SELECT is(lifecycle, 'placed', 'an order of charges alone, not confirmed') FROM oms.sales_order WHERE order_id = :c;
+SELECT is(oms.cancel_order(1, :c), :c::bigint, 'can be cancelled');
+SELECT is((lifecycle, cancelled_total, payment_state)::text, '(cancelled,5.00,none)', 'it is, with all its charges') FROM oms.sales_order WHERE order_id = :c;
+SELECT is(oms.cancel_order(1, :c), :c::bigint, 'cancelling twice is cancelling once');
+SELECT throws_ok(format('SELECT oms.cancel_order(1, %s)', :d), 'OM008', NULL, 'a completed one is not cancelled in silence');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- Two unknown SKUs, the one cancelled, the other made known.
+SELECT oms.place_order(1, '{"lines": [{"sku": "U1", "quantity": 2, "unit_price": "1"}, {"sku": "U2", "quantity": 2, "unit_price": "1"}, {"sku": "A", "quantity": 2, "unit_price": "1"}]}') AS u \gset
+SELECT is(oms.cancel_line(1, :u, 1), 2, 'the first is cancelled');
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 2, 'U2', 'Known');
+SELECT is((lifecycle, on_hold)::text, '(confirmed,f)', 'the other made known: nothing holds the order') FROM oms.sales_order WHERE order_id = :u;
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 3, 'U1', 'Too late');
+SELECT is(item_id, NULL, 'a cancelled line is not mapped') FROM oms.order_line WHERE order_id = :u AND line_no = 1;
+SELECT is((SELECT count(*)::int FROM oms.event WHERE order_id = :u AND type = 'order.line_mapped'), 1, 'nor told of');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- A trigger of the user's refuses an order while the batch is written: the next of the same reference is placed.
+CREATE FUNCTION pg_temp.no_bad() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF new.email = 'bad' THEN RAISE 'not this one'; END IF; RETURN new; END $$;
+CREATE TRIGGER no_bad BEFORE INSERT ON oms.sales_order FOR EACH ROW EXECUTE FUNCTION pg_temp.no_bad();
+INSERT INTO oms.staged_order (merchant_id, source, position, document)
+	SELECT 1, 's', n, jsonb_build_object('external_ref', ref, 'email', email, 'lines', '[{"sku": "A", "quantity": 1, "unit_price": "1"}]'::jsonb)
+	FROM (VALUES (1, 'R1', 'bad'), (2, 'R1', 'good'), (3, 'R1', 'late'), (4, 'R2', 'good'), (5, 'R2', 'bad'), (6, 'R3', 'bad'), (7, 'R3', 'bad')) v (n, ref, email);
+SELECT is((p.orders, p.accepted, p.repeated, p.refused, p.lines)::text, '(7,2,2,3,2)', 'two orders, two repetitions, three refusals') FROM oms.place_orders(1, 's') p;
+SELECT is_empty($$ SELECT position FROM oms.staged_order s WHERE source = 's' AND order_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM oms.sales_order o WHERE o.order_id = s.order_id) $$, 'no row names an order that is not there');
+SELECT results_eq($$ SELECT position, order_id IS NOT NULL, error_code FROM oms.staged_order WHERE source = 's' ORDER BY 1 $$,
+	$$ VALUES (1::bigint, false, 'P0001'), (2, true, NULL), (3, true, NULL), (4, true, NULL), (5, true, NULL), (6, false, 'P0001'), (7, false, 'P0001') $$, 'as one by one');
+SELECT is((SELECT email FROM oms.sales_order WHERE external_ref = 'R1'), 'good', 'the first that can be placed is');
+SELECT is((SELECT count(DISTINCT order_id)::int FROM oms.staged_order WHERE source = 's' AND position IN (2, 3)), 1, 'and the next repeats it');
+SELECT is(oms.available(1, 1), 96::bigint, 'units of what was refused are free');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+SELECT * FROM finish();
+ROLLBACK;
