@@ -64,6 +64,12 @@ FROM oms.reservation r
 WHERE NOT EXISTS (SELECT 1 FROM oms.order_line l
 	WHERE l.merchant_id = r.merchant_id AND l.order_id = r.order_id AND l.line_no = r.line_no)
 UNION ALL
+SELECT r.merchant_id, 'promise_is_of_line', format('reservation %s', r.reservation_id),
+	format('item %s, or a part of it', l.item_id), format('item %s', r.item_id)
+FROM oms.reservation r JOIN oms.order_line l USING (merchant_id, order_id, line_no)
+WHERE l.item_id IS DISTINCT FROM r.item_id AND NOT EXISTS (SELECT 1 FROM oms.order_line_component c
+	WHERE c.merchant_id = r.merchant_id AND c.order_id = r.order_id AND c.line_no = r.line_no AND c.item_id = r.item_id)
+UNION ALL
 SELECT l.merchant_id, 'line_has_order', format('order %s line %s', l.order_id, l.line_no), 'an order', 'none'
 FROM oms.order_line l
 WHERE NOT EXISTS (SELECT 1 FROM oms.sales_order o WHERE o.merchant_id = l.merchant_id AND o.order_id = l.order_id)

@@ -33,8 +33,10 @@ static OmsStatement statements[] = {
 		"FROM oms.order_line_component c WHERE c.merchant_id = $1 AND c.order_id = $2 AND c.line_no = $3) "
 		"ELSE (SELECT sum(r.quantity) FROM oms.reservation r WHERE r.merchant_id = $1 AND r.order_id = $2 "
 		"AND r.line_no = $3) END, 0) "
-		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = $3",
-		3, {INT4OID, INT8OID, INT4OID}
+		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = $3 AND ($4 = l.item_id "
+		"OR EXISTS (SELECT 1 FROM oms.order_line_component c "
+		"WHERE c.merchant_id = $1 AND c.order_id = $2 AND c.line_no = $3 AND c.item_id = $4))",
+		4, {INT4OID, INT8OID, INT4OID, INT8OID}
 	},
 };
 
@@ -54,11 +56,12 @@ static void
 refresh_line(TriggerData *trigdata, HeapTuple tuple)
 {
 	bool		isnull;
-	Datum		values[3];
+	Datum		values[4];
 
 	values[0] = oms_row_get(trigdata, tuple, RES_MERCHANT, &isnull);
 	values[1] = oms_row_get(trigdata, tuple, RES_ORDER, &isnull);
 	values[2] = oms_row_get(trigdata, tuple, RES_LINE, &isnull);
+	values[3] = oms_row_get(trigdata, tuple, RES_ITEM, &isnull);
 	oms_begin_trigger(trigdata);
 	if (oms_run_guarded(&statements[ST_LINE_ALLOCATED], values, NULL) == 0 &&
 		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
@@ -66,7 +69,8 @@ refresh_line(TriggerData *trigdata, HeapTuple tuple)
 				(errcode(OMS_UNKNOWN),
 				 errmsg("line %d of order " INT64_FORMAT " does not exist",
 						DatumGetInt32(values[2]), DatumGetInt64(values[1])),
-				 errhint("A reservation belongs to a line of an order.")));
+				 errdetail("There is none of item " INT64_FORMAT ".", DatumGetInt64(values[3])),
+				 errhint("A reservation belongs to a line of an order, of the same item or of a kit with that part.")));
 	oms_end();
 }
 

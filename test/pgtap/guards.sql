@@ -1,6 +1,6 @@
 -- What commands write nobody types, a superuser neither: every guarded table, column by column, from the catalog.
 BEGIN;
-SELECT plan(21);
+SELECT plan(26);
 
 -- One row at least in each table of core, catalogue, inventory and orders.
 INSERT INTO oms.company (merchant_id, company_id, name) VALUES (1, 1, 'Acme');
@@ -66,6 +66,12 @@ SELECT is_empty($$ SELECT what, code, message FROM attempt WHERE what LIKE 'INSE
 SELECT throws_ok($$ INSERT INTO oms.stock (merchant_id, location_id, item_id, on_hand) VALUES (1, 1, 1, 5)
 	ON CONFLICT (merchant_id, item_id, location_id) DO UPDATE SET on_hand = 5 $$, 'OM009', NULL, 'INSERT ON CONFLICT');
 SELECT throws_ok($$ MERGE INTO oms.order_line l USING (SELECT 1) x ON l.line_no = 1 WHEN MATCHED THEN UPDATE SET shipped = 3 $$, 'OM009', NULL, 'MERGE');
+
+-- A promise may be typed, for it passes the gate; but it is of a line and of that line's item.
+SELECT oms.receive_stock(1, 3, 1, 10, 'opening') \g /dev/null
+SELECT throws_ok(format('INSERT INTO oms.reservation (merchant_id, location_id, item_id, order_id, line_no, quantity) VALUES (1, 1, %s)', v), 'OM002', NULL, 'a promise of ' || what)
+	FROM (VALUES (format('3, %s, 1, 1', :o), 'another item'), (format('3, %s, 2, 1', :o), 'what is no part of the kit'), (format('1, %s, 9, 1', :o), 'no line'), ('1, 987654, 1, 1', 'no order')) v (v, what);
+SELECT throws_ok(format('UPDATE oms.reservation SET item_id = 3 WHERE order_id = %s AND line_no = 1', :o), 'OM002', NULL, 'or one made over to another item');
 
 -- Parents keep their key and stay.
 CREATE TEMPORARY TABLE parent AS SELECT unnest('{item,customer,channel,location,company,merchant}'::text[]) AS name;

@@ -43,6 +43,7 @@ INSERT INTO fault VALUES
 	('line_promises', 'order', 'order :o line 2', 'DELETE FROM oms.reservation WHERE order_id = :o AND line_no = 2 AND item_id = 3'),
 	('line_promises', 'order', 'order :o line 2', 'UPDATE oms.reservation SET quantity = 3 WHERE order_id = :o AND line_no = 2 AND item_id = 1'),
 	('promise_has_line', 'order', 'reservation', 'UPDATE oms.reservation SET order_id = 987654 WHERE order_id = :o AND line_no = 1'),
+	('promise_is_of_line', 'order', 'reservation', 'UPDATE oms.reservation SET item_id = 3 WHERE order_id = :o AND line_no = 1'),
 	('line_has_order', 'order', 'order :o line 1', 'DELETE FROM oms.sales_order WHERE order_id = :o'),
 	('line_has_item', 'order', 'order :o line 1', 'UPDATE oms.order_line SET item_id = 987654 WHERE order_id = :o AND line_no = 1'),
 	('order_has_parents', 'order', 'order :o', 'UPDATE oms.sales_order SET channel_id = 987654 WHERE order_id = :o'),
