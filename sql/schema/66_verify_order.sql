@@ -94,7 +94,12 @@ SELECT l.merchant_id, 'unmapped_is_held', format('order %s line %s', l.order_id,
 FROM oms.order_line l JOIN oms.sales_order o USING (merchant_id, order_id)
 WHERE l.item_id IS NULL AND l.cancelled < l.ordered AND NOT EXISTS (SELECT 1 FROM oms.order_hold h
 	WHERE h.merchant_id = l.merchant_id AND h.order_id = l.order_id AND h.kind = 'unmapped' AND h.released_at IS NULL)
-	AND o.lifecycle = 'placed';
+	AND o.lifecycle = 'placed'
+UNION ALL
+SELECT l.merchant_id, 'unmapped_is_unknown', format('order %s line %s', l.order_id, l.line_no), format('item %s', i.item_id), 'unmapped'
+FROM oms.order_line l JOIN oms.sales_order o USING (merchant_id, order_id)
+	JOIN oms.item i ON i.merchant_id = l.merchant_id AND i.sku = l.sku
+WHERE l.item_id IS NULL AND l.cancelled < l.ordered AND o.lifecycle <> 'cancelled';
 COMMENT ON VIEW oms.verify_order IS 'Broken invariants of orders; see verify()';
 COMMENT ON COLUMN oms.verify_order.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.verify_order.rule IS 'Invariant that is broken';

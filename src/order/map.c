@@ -151,15 +151,17 @@ release_when_mapped(int32 merchant, const Waiting *waiting)
 }
 
 /*
- * AFTER INSERT row on item (its own SKU, in every channel) and on item_alias
- * (that SKU, in its channel).
+ * AFTER INSERT OR UPDATE OF sku row on item (its own SKU, in every channel)
+ * and on item_alias (that SKU, in its channel).  An UPDATE to the same SKU is
+ * the way out for an order that was placed while the item was being made:
+ * neither saw the other.
  */
 Datum
 oms_map_lines(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	HeapTuple	tuple = trigdata->tg_trigtuple;
+	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	bool		alias = strcmp(RelationGetRelationName(trigdata->tg_relation), "item_alias") == 0;
 	bool		isnull;
 	int32		merchant = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));

@@ -1,6 +1,6 @@
 -- Orders at the edges: charges alone, lines that wait for their SKU and are cancelled, a batch with one that cannot be written.
 BEGIN;
-SELECT plan(18);
+SELECT plan(19);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 100, 'opening') \g /dev/null
 
@@ -23,6 +23,11 @@ INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 3, 'U1', 'Too
 SELECT is(item_id, NULL, 'a cancelled line is not mapped') FROM oms.order_line WHERE order_id = :u AND line_no = 1;
 SELECT is((SELECT count(*)::int FROM oms.event WHERE order_id = :u AND type = 'order.line_mapped'), 1, 'nor told of');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- A SKU that is corrected maps as a new one does.
+SELECT oms.place_order(1, '{"lines": [{"sku": "U9", "quantity": 1, "unit_price": "1"}]}') AS w \gset
+UPDATE oms.item SET sku = 'U9' WHERE item_id = 3;
+SELECT is((lifecycle, on_hold, item_id, backordered)::text, '(confirmed,f,3,1)', 'a corrected SKU maps the line that waited for it') FROM oms.sales_order JOIN oms.order_line USING (merchant_id, order_id) WHERE order_id = :w;
 
 -- A trigger of the user's refuses an order while the batch is written: the next of the same reference is placed.
 CREATE FUNCTION pg_temp.no_bad() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF new.email = 'bad' THEN RAISE 'not this one'; END IF; RETURN new; END $$;

@@ -49,6 +49,7 @@ INSERT INTO fault VALUES
 	('order_has_parents', 'order', 'order :o', 'UPDATE oms.sales_order SET channel_id = 987654 WHERE order_id = :o'),
 	('order_has_parents', 'order', 'order :o', 'UPDATE oms.sales_order SET customer_id = 987654 WHERE order_id = :o'),
 	('order_was_placed', 'order', 'order :o', 'INSERT INTO oms.event (merchant_id, tx, subject_type, subject_id, order_id, type) SELECT merchant_id, tx, subject_type, subject_id, order_id, type FROM oms.event WHERE order_id = :o AND type = ''order.placed'''),
+	('unmapped_is_unknown', 'order', 'order :u line 1', 'UPDATE oms.item SET sku = ''WHAT'' WHERE item_id = 3'),
 	('unmapped_is_held', 'order', 'order :u line 1', 'DELETE FROM oms.order_hold WHERE order_id = :u');
 -- Each inequality of the counters by itself.
 INSERT INTO fault SELECT 'line_counters', 'order', 'order :o line 1', format('UPDATE oms.order_line SET %s WHERE order_id = :o AND line_no = 1', set)
