@@ -1,8 +1,5 @@
 -- Backorders: limits, and filling them when stock comes.
 
-CREATE FUNCTION oms.order_line_backorder() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_order_line_backorder';
-COMMENT ON FUNCTION oms.order_line_backorder() IS 'Trigger: counts backordered units against the item''s limit (OM007)';
-
 CREATE FUNCTION oms.set_backorder_limit(merchant int, item bigint, quantity bigint) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_set_backorder_limit';
 COMMENT ON FUNCTION oms.set_backorder_limit(int, bigint, bigint) IS 'How many units of an item may be backordered at a time, over all orders; null: no limit. Waits for running transactions that write order lines. Returns how many are backordered now, which may be more. Raises OM002, OM008, OM011';

@@ -32,10 +32,6 @@ CREATE OR REPLACE TRIGGER backorder_limit_guard BEFORE INSERT OR UPDATE OR DELET
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use set_backorder_limit()');
 CREATE OR REPLACE TRIGGER backorder_limit_truncate BEFORE TRUNCATE ON oms.backorder_limit
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('Use set_backorder_limit()');
-CREATE OR REPLACE TRIGGER order_line_backordered AFTER INSERT ON oms.order_line
-	FOR EACH ROW WHEN (new.backordered > 0) EXECUTE FUNCTION oms.order_line_backorder();
-CREATE OR REPLACE TRIGGER order_line_backorder_changed AFTER UPDATE ON oms.order_line
-	FOR EACH ROW WHEN (old.backordered IS DISTINCT FROM new.backordered) EXECUTE FUNCTION oms.order_line_backorder();
 
 INSERT INTO oms.table_class VALUES ('backorder_limit', 'merchant', 'order'), ('order_urgency', 'merchant', 'order') ON CONFLICT (table_name) DO NOTHING;
 INSERT INTO oms.setting_definition VALUES

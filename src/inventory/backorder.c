@@ -22,7 +22,6 @@
 #include "event/event.h"
 #include "inventory/inventory.h"
 
-PG_FUNCTION_INFO_V1(oms_order_line_backorder);
 PG_FUNCTION_INFO_V1(oms_set_backorder_limit);
 PG_FUNCTION_INFO_V1(oms_allocate_backorders);
 
@@ -128,7 +127,7 @@ count_units(int32 merchant, int64 item, int64 delta, bool strict)
 {
 	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(item), Int64GetDatum(delta)};
 
-	if (delta == 0 || oms_run_guarded(&statements[ST_COUNT], values, NULL) == 0)
+	if (oms_run_guarded(&statements[ST_COUNT], values, NULL) == 0)
 		return;
 	if (strict && oms_get_int64(0, 1) > oms_get_int64(0, 2))
 		ereport(ERROR,
@@ -139,16 +138,9 @@ count_units(int32 merchant, int64 item, int64 delta, bool strict)
 				 errhint("Order less, wait for a receipt, or raise the limit with set_backorder_limit().")));
 }
 
-/*
- * AFTER INSERT OR UPDATE row on order_line, where backordered changes.  The
- * limit's row is locked until commit, so orders that backorder a limited item
- * pass one by one.  Raises OM007 for a new order; later facts (a short pick, a
- * line mapped) count but are not refused.
- */
-Datum
-oms_order_line_backorder(PG_FUNCTION_ARGS)
+void
+oms_backorder_count(TriggerData *trigdata)
 {
-	TriggerData *trigdata = oms_trigger_data(fcinfo);
 	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
 	HeapTuple	new = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	bool		isnull;
@@ -160,12 +152,11 @@ oms_order_line_backorder(PG_FUNCTION_ARGS)
 		delta -= DatumGetInt32(oms_row_get(trigdata, trigdata->tg_trigtuple, LINE_BACKORDERED, &isnull));
 	/* A line without an item has nothing backordered, so the item never changes from one to another. */
 	item = oms_row_get(trigdata, new, LINE_ITEM, &isnull);
-	if (isnull)
-		return PointerGetDatum(NULL);
+	if (delta == 0 || isnull)
+		return;
 	oms_begin_trigger(trigdata);
 	count_units(merchant, DatumGetInt64(item), delta, !update);
 	oms_end();
-	return PointerGetDatum(NULL);
 }
 
 /* SQL: set_backorder_limit(merchant, item, quantity) */

@@ -40,6 +40,14 @@ extern int	oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer,
 extern int64 oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit);
 
 /*
+ * Of the trigger on order_line: counts what a line has backordered more or
+ * less.  The limit's row is locked until commit, so orders that backorder a
+ * limited item pass one by one.  Raises OM007 for a new order; later facts (a
+ * short pick, a line mapped) count but are not refused.
+ */
+extern void oms_backorder_count(TriggerData *trigdata);
+
+/*
  * Locks the limits of items in the order of their ids, so that two orders that
  * backorder the same items do not wait for each other.
  */

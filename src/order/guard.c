@@ -13,6 +13,7 @@
 #include "core/guard.h"
 #include "core/json.h"
 #include "event/event.h"
+#include "inventory/inventory.h"
 #include "order/order.h"
 
 PG_FUNCTION_INFO_V1(oms_sales_order_guard);
@@ -263,6 +264,7 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 		HeapTuple	tuple = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 
 		check_counters(trigdata, tuple);
+		oms_backorder_count(trigdata);
 		return PointerGetDatum(tuple);
 	}
 	if (!update)
