@@ -158,3 +158,30 @@ oms_request_done(int32 merchant, const char *key, int64 result)
 	values[2] = Int64GetDatum(result);
 	oms_run(&statements[ST_DONE], values, NULL);
 }
+
+/* See request.h. */
+bool
+oms_call_repeated(FunctionCallInfo fcinfo, const char *command, int key_argument, OmsCall *call, int64 *result)
+{
+	uint64		hash;
+
+	call->merchant = oms_arg_merchant(fcinfo);
+	call->key = oms_arg_text_or_null(fcinfo, key_argument, "request_key", OMS_KEY_LENGTH);
+	call->actor = oms_actor(fcinfo, key_argument + 1);
+	call->reason = oms_arg_text_or_null(fcinfo, key_argument + 2, "reason", OMS_TEXT_LENGTH);
+	oms_begin();
+	oms_command(call->actor, call->reason, call->key);
+	hash = call->key != NULL ? oms_hash_arguments(fcinfo, key_argument) : 0;
+	if (!oms_request_seen(call->merchant, call->key, command, hash, result))
+		return false;
+	oms_end();
+	return true;
+}
+
+/* See request.h. */
+void
+oms_call_done(const OmsCall *call, int64 result)
+{
+	oms_request_done(call->merchant, call->key, result);
+	oms_end();
+}

@@ -218,8 +218,7 @@ units_json(const OmsUnits *units, int n)
 }
 
 void
-oms_fulfilment_event(const OmsFulfilment *fulfilment, const char *type, const OmsUnits *units, int n, int64 carton,
-					 const OmsCause *cause)
+oms_fulfilment_event(const OmsFulfilment *fulfilment, const char *type, const OmsUnits *units, int n, int64 carton)
 {
 	OmsEvent	event = {0};
 	OmsJson		json;

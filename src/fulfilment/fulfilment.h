@@ -8,6 +8,7 @@
 #define OMS_FULFILMENT_H
 
 #include "core/money.h"
+#include "core/request.h"
 #include "fulfilment/promise.h"
 #include "order/order.h"
 #include "utils/jsonb.h"
@@ -45,14 +46,6 @@ typedef enum OmsShipmentPolicy
 	OMS_SHIP_ORDER_COMPLETE
 } OmsShipmentPolicy;
 
-/* Who and why, for events. */
-typedef struct OmsCause
-{
-	const char *actor;
-	const char *reason;
-	const char *request_key;
-} OmsCause;
-
 /* fulfilment.c */
 
 /* Locks the order of the fulfilment, then reads both.  OM002 when there is none. */
@@ -74,11 +67,11 @@ extern void oms_fulfilment_refresh(int32 merchant, int64 order_id);
 extern OmsShipmentPolicy oms_shipment_policy(const OmsOrderHead *head);
 /* One event about the fulfilment. */
 extern void oms_fulfilment_event(const OmsFulfilment *fulfilment, const char *type, const OmsUnits *units, int n,
-								 int64 carton, const OmsCause *cause);
+								 int64 carton);
 
 /* plan.c, pick.c, pack.c, ship.c: the commands' work, under the order's lock and inside oms_begin() */
-extern int	oms_plan(const OmsOrderHead *head, const OmsCause *cause, int64 **fulfilments);
-extern int64 oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const OmsCause *cause);
+extern int	oms_plan(const OmsOrderHead *head, const OmsCall *call, int64 **fulfilments);
+extern int64 oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n);
 
 /* Cancels all open fulfilments of the order, for an order that is cancelled: what was picked goes back on the shelf. */
 extern void oms_fulfilment_undo_all(const OmsOrderHead *head);
@@ -93,6 +86,6 @@ typedef struct OmsCartonMeasures
 } OmsCartonMeasures;
 
 extern int64 oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int64 carton,
-							const OmsCartonMeasures *measures, const OmsCause *cause);
+							const OmsCartonMeasures *measures, const OmsCall *call);
 
 #endif							/* OMS_FULFILMENT_H */

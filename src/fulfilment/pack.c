@@ -154,7 +154,7 @@ check_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int *n)
  */
 int64
 oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int64 carton,
-			   const OmsCartonMeasures *measures, const OmsCause *cause)
+			   const OmsCartonMeasures *measures, const OmsCall *call)
 {
 	Datum		values[8];
 	char		nulls[8];
@@ -177,7 +177,7 @@ oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, in
 		values[1] = Int64GetDatum(fulfilment->fulfilment_id);
 		values[2] = Int64GetDatum(fulfilment->order_id);
 		values[3] = TimestampTzGetDatum(oms_now());
-		values[4] = CStringGetTextDatum(cause->actor);
+		values[4] = CStringGetTextDatum(call->actor);
 		oms_run_guarded(&statements[ST_NEW_CARTON], values, NULL);
 		carton = oms_get_int64(0, 1);
 	}
@@ -205,7 +205,7 @@ oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, in
 	if (n > 0)
 	{
 		count_packed(fulfilment, units, n, 1);
-		oms_fulfilment_event(fulfilment, "fulfilment.packed", units, n, carton, cause);
+		oms_fulfilment_event(fulfilment, "fulfilment.packed", units, n, carton);
 	}
 	return carton;
 }
@@ -253,11 +253,9 @@ check_sscc(const char *sscc)
 Datum
 oms_pack(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		fulfilment_id = oms_arg_int64(fcinfo, 1, "fulfilment");
 	int64		carton = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3);
-	char	   *key = oms_arg_text_or_null(fcinfo, 9, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 10), oms_arg_text_or_null(fcinfo, 11, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsCartonMeasures measures;
 	OmsUnits   *units = NULL;
 	OmsFulfilment fulfilment;
@@ -268,7 +266,7 @@ oms_pack(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		units = oms_units_document(PG_GETARG_JSONB_P(2), &n);
 	if (!PG_ARGISNULL(3) && carton <= 0)
-		oms_error_unknown("carton", merchant, carton);
+		oms_error_unknown("carton", oms_arg_merchant(fcinfo), carton);
 	measures.weight_g = measure(fcinfo, 4, "weight_g", 1000000000);
 	measures.length_mm = measure(fcinfo, 5, "length_mm", 100000);
 	measures.width_mm = measure(fcinfo, 6, "width_mm", 100000);
@@ -276,17 +274,14 @@ oms_pack(PG_FUNCTION_ARGS)
 	measures.sscc = oms_arg_text_or_null(fcinfo, 8, "sscc", OMS_KEY_LENGTH);
 	check_sscc(measures.sscc);
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (!oms_request_seen(merchant, key, "pack", key ? oms_hash_arguments(fcinfo, 9) : 0, &result))
+	if (!oms_call_repeated(fcinfo, "pack", 9, &call, &result))
 	{
-		oms_fulfilment_lock(merchant, fulfilment_id, &fulfilment, &head);
+		oms_fulfilment_lock(call.merchant, fulfilment_id, &fulfilment, &head);
 		oms_order_require_live(&head, "packing");
 		oms_order_require_no_hold(&head, "pick");
-		result = oms_pack_units(&fulfilment, units, n, carton, &measures, &cause);
-		oms_request_done(merchant, key, result);
+		result = oms_pack_units(&fulfilment, units, n, carton, &measures, &call);
+		oms_call_done(&call, result);
 	}
-	oms_end();
 	PG_RETURN_INT64(result);
 }
 
@@ -298,11 +293,9 @@ oms_pack(PG_FUNCTION_ARGS)
 Datum
 oms_unpack(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		carton = oms_arg_int64(fcinfo, 1, "carton");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 3), oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH), key};
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(carton)};
+	OmsCall		call;
+	Datum		values[2] = {Int32GetDatum(oms_arg_merchant(fcinfo)), Int64GetDatum(carton)};
 	OmsFulfilment fulfilment;
 	OmsOrderHead head;
 	OmsUnits   *units;
@@ -310,16 +303,11 @@ oms_unpack(PG_FUNCTION_ARGS)
 	uint64		rows;
 	uint64		i;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "unpack", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "unpack", 2, &call, &result))
 		PG_RETURN_INT64(result);
-	}
 	if (oms_run(&statements[ST_READ_CARTON], values, NULL) == 0)
-		oms_error_unknown("carton", merchant, carton);
-	oms_fulfilment_lock(merchant, oms_get_int64(0, 1), &fulfilment, &head);
+		oms_error_unknown("carton", call.merchant, carton);
+	oms_fulfilment_lock(call.merchant, oms_get_int64(0, 1), &fulfilment, &head);
 	require_open(&fulfilment, carton);
 	rows = oms_run(&statements[ST_CARTON_UNITS], values, NULL);
 	units = palloc((rows + 1) * sizeof(OmsUnits));
@@ -331,8 +319,7 @@ oms_unpack(PG_FUNCTION_ARGS)
 	}
 	oms_run_guarded(&statements[ST_VOID], values, NULL);
 	count_packed(&fulfilment, units, (int) rows, -1);
-	oms_fulfilment_event(&fulfilment, "fulfilment.unpacked", units, (int) rows, carton, &cause);
-	oms_request_done(merchant, key, result);
-	oms_end();
+	oms_fulfilment_event(&fulfilment, "fulfilment.unpacked", units, (int) rows, carton);
+	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);
 }

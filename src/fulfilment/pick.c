@@ -82,7 +82,7 @@ find_line(const OmsFulfilment *fulfilment, const OmsFulfilmentLine *lines, int n
  * Raises OM002, OM007, OM008.
  */
 int64
-oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const OmsCause *cause)
+oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
 {
 	Datum		values[4];
 	OmsFulfilmentLine *lines;
@@ -125,7 +125,7 @@ oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const Om
 	values[1] = Int64GetDatum(fulfilment->order_id);
 	oms_run_guarded(&statements[ST_PICK_COUNTERS], values, NULL);
 	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
-	oms_fulfilment_event(fulfilment, "fulfilment.picked", units, n, 0, cause);
+	oms_fulfilment_event(fulfilment, "fulfilment.picked", units, n, 0);
 	return picked;
 }
 
@@ -136,10 +136,8 @@ oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, const Om
 Datum
 oms_confirm_pick(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		fulfilment_id = oms_arg_int64(fcinfo, 1, "fulfilment");
-	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsUnits   *units = NULL;
 	OmsFulfilment fulfilment;
 	OmsOrderHead head;
@@ -148,17 +146,14 @@ oms_confirm_pick(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(2))
 		units = oms_units_document(PG_GETARG_JSONB_P(2), &n);
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (!oms_request_seen(merchant, key, "confirm_pick", key ? oms_hash_arguments(fcinfo, 3) : 0, &result))
+	if (!oms_call_repeated(fcinfo, "confirm_pick", 3, &call, &result))
 	{
-		oms_fulfilment_lock(merchant, fulfilment_id, &fulfilment, &head);
+		oms_fulfilment_lock(call.merchant, fulfilment_id, &fulfilment, &head);
 		oms_order_require_live(&head, "picking");
 		oms_order_require_no_hold(&head, "pick");
-		result = oms_pick(&fulfilment, units, n, &cause);
-		oms_request_done(merchant, key, result);
+		result = oms_pick(&fulfilment, units, n);
+		oms_call_done(&call, result);
 	}
-	oms_end();
 	PG_RETURN_INT64(result);
 }
 
@@ -172,13 +167,11 @@ oms_confirm_pick(PG_FUNCTION_ARGS)
 Datum
 oms_short_pick(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		fulfilment_id = oms_arg_int64(fcinfo, 1, "fulfilment");
 	int32		line_no = oms_arg_int32(fcinfo, 2, "line");
 	int32		quantity = oms_arg_int32(fcinfo, 3, "quantity");
 	bool		adjust = PG_ARGISNULL(5) || PG_GETARG_BOOL(5);
-	char	   *key = oms_arg_text_or_null(fcinfo, 6, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 7), oms_arg_text_or_null(fcinfo, 8, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsFulfilment fulfilment;
 	OmsOrderHead head;
 	OmsFulfilmentLine *lines;
@@ -198,14 +191,9 @@ oms_short_pick(PG_FUNCTION_ARGS)
 				(errcode(OMS_ARGUMENT),
 				 errmsg("argument \"quantity\" is out of range"),
 				 errdetail("%d was given; at least 1 unit is short.", quantity)));
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "short_pick", key ? oms_hash_arguments(fcinfo, 6) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "short_pick", 6, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_fulfilment_lock(merchant, fulfilment_id, &fulfilment, &head);
+	oms_fulfilment_lock(call.merchant, fulfilment_id, &fulfilment, &head);
 	oms_order_require_live(&head, "picking");
 	oms_order_require_no_hold(&head, "pick");
 	lines = oms_fulfilment_lines(&fulfilment, &nlines);
@@ -216,7 +204,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 				 errmsg("more would be short than fulfilment " INT64_FORMAT " has to pick", fulfilment_id),
 				 errdetail("Line %d: %d to pick, %d given.", line_no, line->quantity - line->picked, quantity)));
 
-	values[0] = Int32GetDatum(merchant);
+	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(fulfilment.order_id);
 	values[2] = Int32GetDatum(line_no);
 	values[3] = PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4);
@@ -238,7 +226,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(fulfilment_id);
 	values[3] = Int32GetDatum(quantity);
 	oms_run_guarded(&statements[ST_SHORT_LINE], values, NULL);
-	oms_fulfilment_refresh(merchant, fulfilment.order_id);
+	oms_fulfilment_refresh(call.merchant, fulfilment.order_id);
 	oms_promise_release(&head, &line_no, &fulfilment.location, &quantity, 1);
 	values[1] = Int64GetDatum(fulfilment.order_id);
 	oms_run_guarded(&statements[ST_SHORT_COUNTERS], values, NULL);
@@ -248,7 +236,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 		values[2] = Int64GetDatum(item);
 		values[3] = Int64GetDatum(-missing);
 		values[4] = Int64GetDatum(fulfilment_id);
-		values[5] = CStringGetTextDatum(cause.actor);
+		values[5] = CStringGetTextDatum(call.actor);
 		values[6] = TimestampTzGetDatum(oms_now());
 		oms_run(&statements[ST_VARIANCE], values, NULL);
 	}
@@ -260,7 +248,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	oms_json_add_int(&json, "location", fulfilment.location);
 	oms_json_add_int(&json, "quantity", quantity);
 	oms_json_add_bool(&json, "adjusted", adjust);
-	event.merchant = merchant;
+	event.merchant = call.merchant;
 	event.subject_type = "fulfilment";
 	event.subject_id = fulfilment_id;
 	event.order_id = fulfilment.order_id;
@@ -268,7 +256,6 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
 	result = quantity;
-	oms_request_done(merchant, key, result);
-	oms_end();
+	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);
 }

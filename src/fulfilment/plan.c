@@ -174,10 +174,10 @@ find_waiting(const OmsOrderHead *head, int32 **waiting)
  * Returns how many, 0 when there is nothing to plan.
  */
 int
-oms_plan(const OmsOrderHead *head, const OmsCause *cause, int64 **fulfilments)
+oms_plan(const OmsOrderHead *head, const OmsCall *call, int64 **fulfilments)
 {
 	Datum		values[6];
-	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', cause->request_key ? ' ' : 'n'};
+	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', call->key ? ' ' : 'n'};
 	OmsFulfilment event_of = {head->merchant, 0, head->order_id, 0, ""};
 	int32	   *waiting;
 	int			nwaiting = find_waiting(head, &waiting);
@@ -217,8 +217,8 @@ oms_plan(const OmsOrderHead *head, const OmsCause *cause, int64 **fulfilments)
 
 	values[2] = oms_int4_array(locations, nlocations);
 	values[3] = TimestampTzGetDatum(oms_now());
-	values[4] = CStringGetTextDatum(cause->actor);
-	values[5] = cause->request_key ? CStringGetTextDatum(cause->request_key) : (Datum) 0;
+	values[4] = CStringGetTextDatum(call->actor);
+	values[5] = call->key ? CStringGetTextDatum(call->key) : (Datum) 0;
 	oms_run_guarded(&statements[ST_INSERT], values, nulls);
 	*fulfilments = palloc(nlocations * sizeof(int64));
 	for (i = 0; i < nlocations; i++)
@@ -243,7 +243,7 @@ oms_plan(const OmsOrderHead *head, const OmsCause *cause, int64 **fulfilments)
 				planned[count++] = (OmsUnits) {lines[i], units[i]};
 		event_of.fulfilment_id = (*fulfilments)[j];
 		event_of.location = locations[j];
-		oms_fulfilment_event(&event_of, "fulfilment.planned", planned, count, 0, cause);
+		oms_fulfilment_event(&event_of, "fulfilment.planned", planned, count, 0);
 	}
 	return nlocations;
 }
@@ -274,44 +274,40 @@ put_plan(ReturnSetInfo *rsinfo, int32 merchant, Datum fulfilments)
 Datum
 oms_plan_fulfilment(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 3), oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsOrderHead head;
 	int64	   *fulfilments = NULL;
 	int64		result;
 	int			n;
 
 	InitMaterializedSRF(fcinfo, 0);
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "plan_fulfilment", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
+	if (oms_call_repeated(fcinfo, "plan_fulfilment", 2, &call, &result))
 	{
-		Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(order_id), CStringGetTextDatum(key)};
+		Datum		values[3] = {Int32GetDatum(call.merchant), Int64GetDatum(order_id), CStringGetTextDatum(call.key)};
 		bool		isnull;
 		Datum		found;
 
+		oms_begin();
 		(void) oms_run(&statements[ST_OF_REQUEST], values, NULL);
 		found = oms_get(0, 1, &isnull);
 		if (!isnull)
-			put_plan((ReturnSetInfo *) fcinfo->resultinfo, merchant, found);
+			put_plan((ReturnSetInfo *) fcinfo->resultinfo, call.merchant, found);
 		oms_end();
 		return (Datum) 0;
 	}
-	oms_order_lock(merchant, order_id, &head);
+	oms_order_lock(call.merchant, order_id, &head);
 	oms_order_require_live(&head, "planning");
 	oms_order_require_no_hold(&head, "pick");
-	n = oms_plan(&head, &cause, &fulfilments);
+	n = oms_plan(&head, &call, &fulfilments);
 	if (n == 0)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
 				 errmsg("order " INT64_FORMAT " has nothing to plan", order_id),
 				 errdetail("No unit has stock promised to it that is not planned already."),
 				 errhint("View ready_to_plan shows what can be planned; service lines are done by ship() or complete_services().")));
-	put_plan((ReturnSetInfo *) fcinfo->resultinfo, merchant, oms_int8_array(fulfilments, n));
-	oms_request_done(merchant, key, fulfilments[0]);
-	oms_end();
+	put_plan((ReturnSetInfo *) fcinfo->resultinfo, call.merchant, oms_int8_array(fulfilments, n));
+	oms_call_done(&call, fulfilments[0]);
 	return (Datum) 0;
 }
 
@@ -354,7 +350,7 @@ undo(const OmsFulfilment *fulfilment)
 	values[3] = oms_int4_array(picked, n);
 	values[4] = oms_int4_array(packed, n);
 	oms_run_guarded(&statements[ST_UNDO_COUNTERS], values, NULL);
-	oms_fulfilment_event(fulfilment, "fulfilment.cancelled", undone, n, 0, NULL);
+	oms_fulfilment_event(fulfilment, "fulfilment.cancelled", undone, n, 0);
 	return units;
 }
 
@@ -385,22 +381,15 @@ oms_fulfilment_undo_all(const OmsOrderHead *head)
 Datum
 oms_cancel_fulfilment(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		fulfilment_id = oms_arg_int64(fcinfo, 1, "fulfilment");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 3), oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsFulfilment fulfilment;
 	OmsOrderHead head;
 	int64		units;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "cancel_fulfilment", key ? oms_hash_arguments(fcinfo, 2) : 0, &units))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "cancel_fulfilment", 2, &call, &units))
 		PG_RETURN_INT64(units);
-	}
-	oms_fulfilment_lock(merchant, fulfilment_id, &fulfilment, &head);
+	oms_fulfilment_lock(call.merchant, fulfilment_id, &fulfilment, &head);
 	if (strcmp(fulfilment.state, "shipped") == 0 || strcmp(fulfilment.state, "cancelled") == 0)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
@@ -408,8 +397,7 @@ oms_cancel_fulfilment(PG_FUNCTION_ARGS)
 				 errdetail("It is %s.", fulfilment.state),
 				 strcmp(fulfilment.state, "shipped") == 0 ? errhint("What has left comes back as a return: request_return().") : 0));
 	units = undo(&fulfilment);
-	oms_request_done(merchant, key, units);
-	oms_end();
+	oms_call_done(&call, units);
 	PG_RETURN_INT64(units);
 }
 
@@ -420,12 +408,9 @@ oms_cancel_fulfilment(PG_FUNCTION_ARGS)
 Datum
 oms_set_shipment_policy(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	char	   *policy = oms_arg_text(fcinfo, 2, "policy", OMS_KEY_LENGTH);
-	char	   *key = oms_arg_text_or_null(fcinfo, 4, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 5);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 6, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	bool		dated = strcmp(policy, "complete_by") == 0;
 	char		nulls[6] = {' ', ' ', ' ', dated ? ' ' : 'n', ' ', ' '};
 	OmsOrderHead head;
@@ -445,23 +430,18 @@ oms_set_shipment_policy(PG_FUNCTION_ARGS)
 				 errmsg("argument \"complete_by\" does not go with policy \"%s\"", policy),
 				 errdetail("Policy complete_by needs a finite instant, the others take none.")));
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "set_shipment_policy", key ? oms_hash_arguments(fcinfo, 4) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "set_shipment_policy", 4, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, order_id, &head);
-	values[0] = Int32GetDatum(merchant);
+	oms_order_lock(call.merchant, order_id, &head);
+	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(order_id);
 	values[2] = CStringGetTextDatum(policy);
 	values[3] = dated ? PG_GETARG_DATUM(3) : (Datum) 0;
-	values[4] = CStringGetTextDatum(actor);
+	values[4] = CStringGetTextDatum(call.actor);
 	values[5] = TimestampTzGetDatum(oms_now());
 	oms_run_guarded(&statements[ST_SET_POLICY], values, nulls);
 
-	event.merchant = merchant;
+	event.merchant = call.merchant;
 	event.subject_type = "order";
 	event.subject_id = order_id;
 	event.order_id = order_id;
@@ -476,8 +456,7 @@ oms_set_shipment_policy(PG_FUNCTION_ARGS)
 		event.data = oms_json_end(&json);
 	}
 	oms_event_write(&event);
-	oms_request_done(merchant, key, order_id);
-	oms_end();
+	oms_call_done(&call, order_id);
 	PG_RETURN_INT64(order_id);
 }
 

@@ -359,7 +359,7 @@ numeric_array(const Datum *values, int n)
 
 /* The row of oms.shipment. */
 static int64
-insert_shipment(const OmsOrderHead *head, const OmsShipping *shipping, const char *kind, int64 charge, const OmsCause *cause)
+insert_shipment(const OmsOrderHead *head, const OmsShipping *shipping, const char *kind, int64 charge, const OmsCall *call)
 {
 	bool		done = strcmp(kind, "service") == 0;
 	Datum		values[14];
@@ -377,7 +377,7 @@ insert_shipment(const OmsOrderHead *head, const OmsShipping *shipping, const cha
 	values[8] = shipping->cost;
 	values[9] = shipping->cost_currency ? CStringGetTextDatum(shipping->cost_currency) : (Datum) 0;
 	values[10] = values[13] = TimestampTzGetDatum(oms_now());
-	values[11] = CStringGetTextDatum(cause->actor);
+	values[11] = CStringGetTextDatum(call->actor);
 	values[12] = CStringGetTextDatum(done ? "delivered" : "pre_transit");
 	nulls[2] = shipping->carrier_id ? ' ' : 'n';
 	nulls[3] = shipping->service_id ? ' ' : 'n';
@@ -436,7 +436,7 @@ write_lines(const OmsOrderHead *head, int64 shipment, const ShipLine *lines, int
 
 /* Promises end and the ledger moves, at the locations that packed. */
 static void
-move_stock(const OmsOrderHead *head, int64 shipment, const Content *contents, int n, const OmsCause *cause)
+move_stock(const OmsOrderHead *head, int64 shipment, const Content *contents, int n, const OmsCall *call)
 {
 	int32	   *line_no = palloc((n + 1) * sizeof(int32));
 	int32	   *locations = palloc((n + 1) * sizeof(int32));
@@ -466,14 +466,14 @@ move_stock(const OmsOrderHead *head, int64 shipment, const Content *contents, in
 	values[3] = oms_int4_array(locations, n);
 	values[4] = oms_int4_array(units, n);
 	values[5] = Int64GetDatum(shipment);
-	values[6] = CStringGetTextDatum(cause->actor);
+	values[6] = CStringGetTextDatum(call->actor);
 	values[7] = TimestampTzGetDatum(oms_now());
 	oms_run(&statements[ST_MOVEMENTS], values, NULL);
 }
 
 /* Event and, for goods, the customer's notice. */
 static void
-announce(const OmsOrderHead *head, int64 shipment, const char *kind, const OmsCause *cause)
+announce(const OmsOrderHead *head, int64 shipment, const char *kind)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(shipment)};
 	OmsEvent	event = {0};
@@ -499,7 +499,7 @@ announce(const OmsOrderHead *head, int64 shipment, const char *kind, const OmsCa
  * OM008.
  */
 int64
-oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, OmsShipping *shipping, const OmsCause *cause)
+oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, OmsShipping *shipping, const OmsCall *call)
 {
 	const char *kind = ncartons > 0 ? "dispatch" : "service";
 	ShipLine   *lines;
@@ -538,7 +538,7 @@ oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, O
 	check_policy(head, lines, nlines);
 
 	charge = shipment_charge(head, lines, nlines);
-	shipment = insert_shipment(head, shipping, kind, charge, cause);
+	shipment = insert_shipment(head, shipping, kind, charge, call);
 	values[0] = Int32GetDatum(head->merchant);
 	if (ncartons > 0)
 	{
@@ -549,36 +549,36 @@ oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, O
 		values[2] = TimestampTzGetDatum(oms_now());
 		values[3] = Int64GetDatum(head->order_id);
 		oms_run_guarded(&statements[ST_CARTONS_LEFT], values, NULL);
-		move_stock(head, shipment, contents, ncontents, cause);
+		move_stock(head, shipment, contents, ncontents, call);
 	}
 	write_lines(head, shipment, lines, nlines);
 
 	/* Also for nothing: the last shipment asks for what was refused before. */
-	captured = oms_payment_capture_share(head, Max(charge, 0), "shipment", shipment, cause->actor);
+	captured = oms_payment_capture_share(head, Max(charge, 0), "shipment", shipment, call->actor);
 	if (captured != 0)
 	{
 		values[1] = Int64GetDatum(shipment);
 		values[2] = oms_scaled_to_numeric(captured, head->exponent);
 		oms_run_guarded(&statements[ST_CAPTURED], values, NULL);
 	}
-	announce(head, shipment, kind, cause);
+	announce(head, shipment, kind);
 	return shipment;
 }
 
 /* Cartons that have left go on with another carrier.  Returns the shipment. */
 int64
-oms_forward_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, OmsShipping *shipping, const OmsCause *cause)
+oms_forward_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, OmsShipping *shipping, const OmsCall *call)
 {
 	Datum		values[3];
 	int64		shipment;
 
 	oms_find_carrier(head->merchant, shipping);
 	oms_check_cartons(head, cartons, ncartons, true);
-	shipment = insert_shipment(head, shipping, "forward", 0, cause);
+	shipment = insert_shipment(head, shipping, "forward", 0, call);
 	values[0] = Int32GetDatum(head->merchant);
 	values[1] = Int64GetDatum(shipment);
 	values[2] = oms_int8_array(cartons, ncartons);
 	oms_run_guarded(&statements[ST_SHIPMENT_CARTONS], values, NULL);
-	announce(head, shipment, "forward", cause);
+	announce(head, shipment, "forward");
 	return shipment;
 }

@@ -23,8 +23,8 @@ typedef struct OmsShipping
 extern void oms_find_carrier(int32 merchant, OmsShipping *shipping);
 extern void oms_check_cartons(const OmsOrderHead *head, const int64 *cartons, int n, bool forward);
 extern int64 oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, OmsShipping *shipping,
-							  const OmsCause *cause);
+							  const OmsCall *call);
 extern int64 oms_forward_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, OmsShipping *shipping,
-								 const OmsCause *cause);
+								 const OmsCall *call);
 
 #endif							/* OMS_SHIP_H */

@@ -149,9 +149,7 @@ require_shippable(const OmsOrderHead *head)
 Datum
 oms_ship(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
-	char	   *key = oms_arg_text_or_null(fcinfo, 8, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 9), oms_arg_text_or_null(fcinfo, 10, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsShipping shipping;
 	OmsFulfilment fulfilment;
 	OmsOrderHead head;
@@ -165,27 +163,22 @@ oms_ship(PG_FUNCTION_ARGS)
 		(void) oms_arg_int64(fcinfo, 1, "fulfilment");
 	read_shipping(fcinfo, 2, 6, &shipping);
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "ship", key ? oms_hash_arguments(fcinfo, 8) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "ship", 8, &call, &result))
 		PG_RETURN_INT64(result);
-	}
 	if (!PG_ARGISNULL(1))
-		oms_fulfilment_lock(merchant, PG_GETARG_INT64(1), &fulfilment, &head);
+		oms_fulfilment_lock(call.merchant, PG_GETARG_INT64(1), &fulfilment, &head);
 	else
 	{
-		Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(cartons[0])};
+		Datum		values[2] = {Int32GetDatum(call.merchant), Int64GetDatum(cartons[0])};
 
 		if (oms_run(&statements[ST_ORDER_OF_CARTON], values, NULL) == 0)
-			oms_error_unknown("carton", merchant, cartons[0]);
-		oms_order_lock(merchant, oms_get_int64(0, 1), &head);
+			oms_error_unknown("carton", call.merchant, cartons[0]);
+		oms_order_lock(call.merchant, oms_get_int64(0, 1), &head);
 	}
 	require_shippable(&head);
 	if (!PG_ARGISNULL(1))
 	{
-		Datum		values[2] = {Int32GetDatum(merchant), PG_GETARG_DATUM(1)};
+		Datum		values[2] = {Int32GetDatum(call.merchant), PG_GETARG_DATUM(1)};
 		uint64		rows = oms_run(&statements[ST_OPEN_CARTONS], values, NULL);
 		int64	   *open = read_ids(rows);
 		uint64		i;
@@ -217,9 +210,8 @@ oms_ship(PG_FUNCTION_ARGS)
 		}
 	}
 	settle_cost(&head, &shipping);
-	result = oms_ship_cartons(&head, cartons, n, &shipping, &cause);
-	oms_request_done(merchant, key, result);
-	oms_end();
+	result = oms_ship_cartons(&head, cartons, n, &shipping, &call);
+	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);
 }
 
@@ -232,12 +224,10 @@ oms_ship(PG_FUNCTION_ARGS)
 Datum
 oms_ship_order(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 7, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 8), oms_arg_text_or_null(fcinfo, 9, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsCartonMeasures unmeasured = {-1, -1, -1, -1, NULL};
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+	Datum		values[2] = {Int32GetDatum(oms_arg_merchant(fcinfo)), Int64GetDatum(order_id)};
 	OmsShipping shipping;
 	OmsOrderHead head;
 	OmsFulfilment *open;
@@ -249,17 +239,12 @@ oms_ship_order(PG_FUNCTION_ARGS)
 	uint64		i;
 
 	read_shipping(fcinfo, 2, 5, &shipping);
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "ship_order", key ? oms_hash_arguments(fcinfo, 7) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "ship_order", 7, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, order_id, &head);
+	oms_order_lock(call.merchant, order_id, &head);
 	require_shippable(&head);
 	oms_order_require_no_hold(&head, "pick");
-	(void) oms_plan(&head, &cause, &ids);
+	(void) oms_plan(&head, &call, &ids);
 
 	rows = oms_run(&statements[ST_OPEN_FULFILMENTS], values, NULL);
 	open = palloc((rows + 1) * sizeof(OmsFulfilment));
@@ -267,7 +252,7 @@ oms_ship_order(PG_FUNCTION_ARGS)
 	to_pack = palloc((rows + 1) * sizeof(bool));
 	for (i = 0; i < rows; i++)
 	{
-		open[i].merchant = merchant;
+		open[i].merchant = call.merchant;
 		open[i].order_id = order_id;
 		open[i].fulfilment_id = oms_get_int64(i, 1);
 		open[i].location = oms_get_int32(i, 2);
@@ -278,16 +263,15 @@ oms_ship_order(PG_FUNCTION_ARGS)
 	for (i = 0; i < rows; i++)
 	{
 		if (to_pick[i])
-			(void) oms_pick(&open[i], NULL, 0, &cause);
+			(void) oms_pick(&open[i], NULL, 0);
 		if (to_pack[i])
-			(void) oms_pack_units(&open[i], NULL, 0, 0, &unmeasured, &cause);
+			(void) oms_pack_units(&open[i], NULL, 0, 0, &unmeasured, &call);
 	}
 	rows = oms_run(&statements[ST_ORDER_CARTONS], values, NULL);
 	ids = read_ids(rows);
 	settle_cost(&head, &shipping);
-	result = oms_ship_cartons(&head, ids, (int) rows, &shipping, &cause);
-	oms_request_done(merchant, key, result);
-	oms_end();
+	result = oms_ship_cartons(&head, ids, (int) rows, &shipping, &call);
+	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);
 }
 
@@ -299,24 +283,19 @@ oms_ship_order(PG_FUNCTION_ARGS)
 Datum
 oms_complete_services(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 3), oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsShipping shipping = {0};
 	OmsOrderHead head;
 	int64		result;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (!oms_request_seen(merchant, key, "complete_services", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
+	if (!oms_call_repeated(fcinfo, "complete_services", 2, &call, &result))
 	{
-		oms_order_lock(merchant, order_id, &head);
+		oms_order_lock(call.merchant, order_id, &head);
 		require_shippable(&head);
-		result = oms_ship_cartons(&head, NULL, 0, &shipping, &cause);
-		oms_request_done(merchant, key, result);
+		result = oms_ship_cartons(&head, NULL, 0, &shipping, &call);
+		oms_call_done(&call, result);
 	}
-	oms_end();
 	PG_RETURN_INT64(result);
 }
 
@@ -329,12 +308,9 @@ oms_complete_services(PG_FUNCTION_ARGS)
 Datum
 oms_forward(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
-	char	   *key = oms_arg_text_or_null(fcinfo, 7, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 8), oms_arg_text_or_null(fcinfo, 9, "reason", OMS_TEXT_LENGTH), key};
+	OmsCall		call;
 	OmsShipping shipping;
 	OmsOrderHead head;
-	Datum		values[2];
 	int64	   *cartons;
 	int64		result;
 	int			n;
@@ -343,19 +319,16 @@ oms_forward(PG_FUNCTION_ARGS)
 		(void) oms_arg_int64(fcinfo, 1, "cartons");
 	cartons = carton_array(PG_GETARG_ARRAYTYPE_P(1), &n);
 	read_shipping(fcinfo, 2, 5, &shipping);
-	values[0] = Int32GetDatum(merchant);
-	values[1] = Int64GetDatum(cartons[0]);
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (!oms_request_seen(merchant, key, "forward", key ? oms_hash_arguments(fcinfo, 7) : 0, &result))
+	if (!oms_call_repeated(fcinfo, "forward", 7, &call, &result))
 	{
+		Datum		values[2] = {Int32GetDatum(call.merchant), Int64GetDatum(cartons[0])};
+
 		if (oms_run(&statements[ST_ORDER_OF_CARTON], values, NULL) == 0)
-			oms_error_unknown("carton", merchant, cartons[0]);
-		oms_order_lock(merchant, oms_get_int64(0, 1), &head);
+			oms_error_unknown("carton", call.merchant, cartons[0]);
+		oms_order_lock(call.merchant, oms_get_int64(0, 1), &head);
 		settle_cost(&head, &shipping);
-		result = oms_forward_cartons(&head, cartons, n, &shipping, &cause);
-		oms_request_done(merchant, key, result);
+		result = oms_forward_cartons(&head, cartons, n, &shipping, &call);
+		oms_call_done(&call, result);
 	}
-	oms_end();
 	PG_RETURN_INT64(result);
 }

@@ -138,7 +138,7 @@ typedef struct Said
 
 /* Writes the event; false when it was there.  OM010 when it was there and said something else. */
 static bool
-write_said(const Said *said, const OmsCause *cause)
+write_said(const Said *said, const char *actor)
 {
 	Datum		values[9];
 	char		nulls[9];
@@ -152,7 +152,7 @@ write_said(const Said *said, const OmsCause *cause)
 	values[5] = said->place ? CStringGetTextDatum(said->place) : (Datum) 0;
 	values[6] = said->description ? CStringGetTextDatum(said->description) : (Datum) 0;
 	values[7] = TimestampTzGetDatum(oms_now());
-	values[8] = CStringGetTextDatum(cause->actor);
+	values[8] = CStringGetTextDatum(actor);
 	nulls[5] = said->place ? ' ' : 'n';
 	nulls[6] = said->description ? ' ' : 'n';
 	if (oms_run(&statements[ST_SAME], values, nulls) > 0)
@@ -171,7 +171,7 @@ write_said(const Said *said, const OmsCause *cause)
 }
 
 static void
-write_event(const Said *said, int64 order_id, const char *type, const OmsCause *cause)
+write_event(const Said *said, int64 order_id, const char *type)
 {
 	OmsEvent	event = {0};
 	OmsJson		json;
@@ -193,7 +193,7 @@ write_event(const Said *said, int64 order_id, const char *type, const OmsCause *
 
 /* The shipment's cartons have arrived: counters, event and message, once. */
 static void
-deliver(const OmsOrderHead *head, const Said *said, TimestampTz delivered_at, const OmsCause *cause)
+deliver(const OmsOrderHead *head, const Said *said, TimestampTz delivered_at)
 {
 	Datum		values[4] = {Int32GetDatum(said->merchant), Int64GetDatum(said->shipment), TimestampTzGetDatum(delivered_at),
 	Int64GetDatum(head->order_id)};
@@ -205,7 +205,7 @@ deliver(const OmsOrderHead *head, const Said *said, TimestampTz delivered_at, co
 
 	for (i = 0; i < rows; i++)
 		cartons[i] = oms_get_int64(i, 1);
-	write_event(said, head->order_id, "shipment.delivered", cause);
+	write_event(said, head->order_id, "shipment.delivered");
 	if (rows == 0)
 		return;					/* an earlier leg of cartons that went further */
 	values[1] = Int64GetDatum(head->order_id);
@@ -255,7 +255,8 @@ oms_record_tracking(PG_FUNCTION_ARGS)
 {
 	char	   *number = oms_arg_text_or_null(fcinfo, 7, "tracking_number", OMS_KEY_LENGTH);
 	char	   *key = oms_arg_text_or_null(fcinfo, 8, "request_key", OMS_KEY_LENGTH);
-	OmsCause	cause = {oms_actor(fcinfo, 9), oms_arg_text_or_null(fcinfo, 10, "reason", OMS_TEXT_LENGTH), key};
+	const char *actor = oms_actor(fcinfo, 9);
+	char	   *reason = oms_arg_text_or_null(fcinfo, 10, "reason", OMS_TEXT_LENGTH);
 	Said		said = {0};
 	OmsOrderHead head;
 	Datum		values[4];
@@ -278,7 +279,7 @@ oms_record_tracking(PG_FUNCTION_ARGS)
 				 errdetail("%s.", number == NULL ? "Both are null" : "Both were given")));
 
 	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
+	oms_command(actor, reason, key);
 	said.shipment = number != NULL ? find_by_number(said.merchant, number) : PG_GETARG_INT64(1);
 	check_said(&said);
 	if (said.reference == NULL)
@@ -299,18 +300,18 @@ oms_record_tracking(PG_FUNCTION_ARGS)
 		oms_order_lock(said.merchant, order_id, &head);
 		(void) oms_run(&statements[ST_SHIPMENT], values, NULL);
 		before = oms_get_text(0, 3);
-		if (write_said(&said, &cause))
+		if (write_said(&said, actor))
 		{
 			TimestampTz delivered_at;
 
 			oms_run_guarded(&statements[ST_FOLD], values, NULL);
 			status = oms_get_text(0, 1);
 			delivered_at = oms_get_int64(0, 2);
-			write_event(&said, order_id, "shipment.tracking", &cause);
+			write_event(&said, order_id, "shipment.tracking");
 			if (strcmp(status, "delivered") == 0)
 			{
 				if (strcmp(before, "delivered") != 0)
-					deliver(&head, &said, delivered_at, &cause);
+					deliver(&head, &said, delivered_at);
 				else
 				{
 					values[2] = TimestampTzGetDatum(delivered_at);

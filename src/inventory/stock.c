@@ -249,21 +249,18 @@ quantity_argument(FunctionCallInfo fcinfo, int n, int64 min)
 Datum
 oms_receive_stock(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		item = oms_arg_int64(fcinfo, 1, "item");
 	int32		location = oms_arg_int32(fcinfo, 2, "location");
 	int64		quantity = quantity_argument(fcinfo, 3, 1);
 	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
-	char	   *key = oms_arg_text_or_null(fcinfo, 5, "request_key", OMS_KEY_LENGTH);
+	OmsCall		call;
 	int64		movement;
 
-	oms_begin();
-	if (!oms_request_seen(merchant, key, "receive_stock", key ? oms_hash_arguments(fcinfo, 5) : 0, &movement))
+	if (!oms_call_repeated(fcinfo, "receive_stock", 5, &call, &movement))
 	{
-		movement = move(merchant, location, item, "receipt", quantity, cause, false, oms_actor(fcinfo, 6));
-		oms_request_done(merchant, key, movement);
+		movement = move(call.merchant, location, item, "receipt", quantity, cause, false, call.actor);
+		oms_call_done(&call, movement);
 	}
-	oms_end();
 	PG_RETURN_INT64(movement);
 }
 
@@ -271,21 +268,18 @@ oms_receive_stock(PG_FUNCTION_ARGS)
 Datum
 oms_adjust_stock(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		item = oms_arg_int64(fcinfo, 1, "item");
 	int32		location = oms_arg_int32(fcinfo, 2, "location");
 	int64		quantity = quantity_argument(fcinfo, 3, -OMS_MAX_STOCK);
 	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
 	bool		forced = PG_ARGISNULL(5) ? false : PG_GETARG_BOOL(5);
-	char	   *key = oms_arg_text_or_null(fcinfo, 6, "request_key", OMS_KEY_LENGTH);
+	OmsCall		call;
 	int64		movement;
 
-	oms_begin();
-	if (!oms_request_seen(merchant, key, "adjust_stock", key ? oms_hash_arguments(fcinfo, 6) : 0, &movement))
+	if (!oms_call_repeated(fcinfo, "adjust_stock", 6, &call, &movement))
 	{
-		movement = move(merchant, location, item, "adjustment", quantity, cause, forced, oms_actor(fcinfo, 7));
-		oms_request_done(merchant, key, movement);
+		movement = move(call.merchant, location, item, "adjustment", quantity, cause, forced, call.actor);
+		oms_call_done(&call, movement);
 	}
-	oms_end();
 	PG_RETURN_INT64(movement);
 }

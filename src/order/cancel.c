@@ -97,19 +97,14 @@ settle(const OmsOrderHead *before, const char *actor, const char *reason)
 Datum
 oms_cancel_line(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	int32		line_no = oms_arg_int32(fcinfo, 2, "line_no");
-	char	   *key = oms_arg_text_or_null(fcinfo, 4, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 5);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 6, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	OmsOrderHead head;
 	Cancellable line;
 	int64		units;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (!oms_request_seen(merchant, key, "cancel_line", key ? oms_hash_arguments(fcinfo, 4) : 0, &units))
+	if (!oms_call_repeated(fcinfo, "cancel_line", 4, &call, &units))
 	{
 		int32		from_backorder;
 		int32		from_promise;
@@ -117,7 +112,7 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 		OmsEvent	event = {0};
 		OmsJson		json;
 
-		oms_order_lock(merchant, order_id, &head);
+		oms_order_lock(call.merchant, order_id, &head);
 		oms_order_require_no_hold(&head, "cancel");
 		read_line(&head, line_no, &line);
 		units = PG_ARGISNULL(3) ? line.units : PG_GETARG_INT32(3);
@@ -139,29 +134,28 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 		from_promise = Max((int32) units - from_backorder - line.without, 0);
 		if (units > 0)
 		{
-			values[0] = Int32GetDatum(merchant);
+			values[0] = Int32GetDatum(call.merchant);
 			values[1] = Int64GetDatum(order_id);
 			values[2] = Int32GetDatum(line_no);
 			values[3] = Int32GetDatum((int32) units);
 			values[4] = Int32GetDatum(from_backorder);
 			values[5] = Int32GetDatum(from_promise);
-			oms_promise_release_spare(merchant, order_id, line_no, from_promise);
+			oms_promise_release_spare(call.merchant, order_id, line_no, from_promise);
 			oms_run_guarded(&statements[ST_CANCEL_LINE], values, NULL);
 
 			oms_json_begin(&json);
 			oms_json_add_int(&json, "line", line_no);
 			oms_json_add_int(&json, "quantity", units);
-			event.merchant = merchant;
+			event.merchant = call.merchant;
 			event.subject_type = "order";
 			event.subject_id = event.order_id = order_id;
 			event.type = "order.line_cancelled";
 			event.data = oms_json_end(&json);
 			oms_event_write(&event);
-			settle(&head, actor, reason);
+			settle(&head, call.actor, call.reason);
 		}
-		oms_request_done(merchant, key, units);
+		oms_call_done(&call, units);
 	}
-	oms_end();
 	PG_RETURN_INT32((int32) units);
 }
 
@@ -169,22 +163,17 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 Datum
 oms_cancel_order(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 3);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	OmsOrderHead head;
 	int64		result;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (!oms_request_seen(merchant, key, "cancel_order", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
+	if (!oms_call_repeated(fcinfo, "cancel_order", 2, &call, &result))
 	{
-		oms_order_lock(merchant, order_id, &head);
+		oms_order_lock(call.merchant, order_id, &head);
 		if (strcmp(head.lifecycle, "cancelled") != 0)
 		{
-			Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+			Datum		values[2] = {Int32GetDatum(call.merchant), Int64GetDatum(order_id)};
 
 			oms_order_require_no_hold(&head, "cancel");
 			if (strcmp(head.fulfilment_state, "unfulfilled") != 0)
@@ -202,10 +191,9 @@ oms_cancel_order(PG_FUNCTION_ARGS)
 			oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
 			if (oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL) == 0)
 				oms_run_guarded(&statements[ST_CANCEL_CHARGES], values, NULL);
-			settle(&head, actor, reason);
+			settle(&head, call.actor, call.reason);
 		}
-		oms_request_done(merchant, key, order_id);
+		oms_call_done(&call, order_id);
 	}
-	oms_end();
 	PG_RETURN_INT64(order_id);
 }

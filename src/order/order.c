@@ -368,23 +368,18 @@ oms_release_hold(PG_FUNCTION_ARGS)
 Datum
 oms_transition(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	char	   *to = oms_arg_text(fcinfo, 2, "to_state", OMS_KEY_LENGTH);
-	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 4);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	OmsOrderHead head;
 	int64		result;
 
-	oms_begin();
-	if (!oms_request_seen(merchant, key, "transition", key ? oms_hash_arguments(fcinfo, 3) : 0, &result))
+	if (!oms_call_repeated(fcinfo, "transition", 3, &call, &result))
 	{
-		oms_order_lock(merchant, order_id, &head);
+		oms_order_lock(call.merchant, order_id, &head);
 		if (strcmp(head.lifecycle, to) != 0)
-			move(&head, to, actor, reason, key);
-		oms_request_done(merchant, key, order_id);
+			move(&head, to, call.actor, call.reason, call.key);
+		oms_call_done(&call, order_id);
 	}
-	oms_end();
 	PG_RETURN_TEXT_P(cstring_to_text(to));
 }

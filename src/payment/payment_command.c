@@ -68,6 +68,17 @@ error_nothing(const OmsPayment *payment, const char *what, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* The cause of an intent that a caller asks for, with nothing behind it. */
+static const OmsPaymentCause *
+by_hand(const OmsCall *call)
+{
+	OmsPaymentCause *cause = palloc0(sizeof(OmsPaymentCause));
+
+	cause->actor = call->actor;
+	cause->reason = call->reason;
+	return cause;
+}
+
 /*
  * authorize(merchant, order_id, method, amount, gateway, gateway_reference,
  * request_key, actor, reason): makes a payment and asks the gateway to
@@ -76,26 +87,19 @@ error_nothing(const OmsPayment *payment, const char *what, const char *hint)
 Datum
 oms_authorize(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	char	   *method = oms_arg_text(fcinfo, 2, "method", OMS_KEY_LENGTH);
 	char	   *gateway = oms_arg_text(fcinfo, 4, "gateway", OMS_KEY_LENGTH);
 	char	   *reference = oms_arg_text_or_null(fcinfo, 5, "gateway_reference", OMS_KEY_LENGTH);
-	char	   *key = oms_arg_text_or_null(fcinfo, 6, "request_key", OMS_KEY_LENGTH);
-	OmsPaymentCause cause = {NULL, 0, oms_actor(fcinfo, 7), oms_arg_text_or_null(fcinfo, 8, "reason", OMS_TEXT_LENGTH)};
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsPayment	payment = {0};
 	int64		amount;
 	int64		result;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "authorize", key ? oms_hash_arguments(fcinfo, 6) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "authorize", 6, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, order_id, &head);
+	oms_order_lock(call.merchant, order_id, &head);
 	require_not_cancelled(&head, "paid");
 	amount = oms_arg_amount(fcinfo, 3, "amount", head.exponent);
 	if (amount < 0)
@@ -114,14 +118,13 @@ oms_authorize(PG_FUNCTION_ARGS)
 							   oms_money_text(balance.capturable + balance.authorize_pending, head.exponent)),
 					 errhint("See view oms.payment_balance.")));
 	}
-	payment.merchant = merchant;
+	payment.merchant = call.merchant;
 	payment.order_id = order_id;
 	payment.exponent = head.exponent;
 	strlcpy(payment.currency, head.currency, sizeof(payment.currency));
-	payment.payment_id = oms_payment_create(&head, method, gateway, reference, amount, cause.actor);
-	(void) oms_payment_request(&payment, "authorize", amount, 0, &cause);
-	oms_request_done(merchant, key, payment.payment_id);
-	oms_end();
+	payment.payment_id = oms_payment_create(&head, method, gateway, reference, amount, call.actor);
+	(void) oms_payment_request(&payment, "authorize", amount, 0, by_hand(&call));
+	oms_call_done(&call, payment.payment_id);
 	PG_RETURN_INT64(payment.payment_id);
 }
 
@@ -140,23 +143,16 @@ lock_payment(int32 merchant, int64 payment_id, OmsOrderHead *head, OmsPayment *p
 Datum
 oms_capture(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
-	OmsPaymentCause cause = {NULL, 0, oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH)};
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsPayment	payment;
 	int64		amount;
 	int64		intent;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "capture", key ? oms_hash_arguments(fcinfo, 3) : 0, &intent))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "capture", 3, &call, &intent))
 		PG_RETURN_INT64(intent);
-	}
-	lock_payment(merchant, payment_id, &head, &payment);
+	lock_payment(call.merchant, payment_id, &head, &payment);
 	require_not_cancelled(&head, "captured for");
 	oms_order_require_no_hold(&head, "capture");
 	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
@@ -173,9 +169,8 @@ oms_capture(PG_FUNCTION_ARGS)
 	}
 	payment.amounts.capture_pending += amount;
 	oms_payment_check(&payment, OMS_PAY_CAPTURE, amount);
-	intent = oms_payment_request(&payment, "capture", amount, 0, &cause);
-	oms_request_done(merchant, key, intent);
-	oms_end();
+	intent = oms_payment_request(&payment, "capture", amount, 0, by_hand(&call));
+	oms_call_done(&call, intent);
 	PG_RETURN_INT64(intent);
 }
 
@@ -187,23 +182,16 @@ oms_capture(PG_FUNCTION_ARGS)
 Datum
 oms_void(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
-	OmsPaymentCause cause = {NULL, 0, oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH)};
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsPayment	payment;
 	int64		amount;
 	int64		intent;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "void", key ? oms_hash_arguments(fcinfo, 3) : 0, &intent))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "void", 3, &call, &intent))
 		PG_RETURN_INT64(intent);
-	}
-	lock_payment(merchant, payment_id, &head, &payment);
+	lock_payment(call.merchant, payment_id, &head, &payment);
 	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
 	if (amount < 0)
 	{
@@ -213,9 +201,8 @@ oms_void(PG_FUNCTION_ARGS)
 	}
 	payment.amounts.void_pending += amount;
 	oms_payment_check(&payment, OMS_PAY_VOID, amount);
-	intent = oms_payment_request(&payment, "void", amount, 0, &cause);
-	oms_request_done(merchant, key, intent);
-	oms_end();
+	intent = oms_payment_request(&payment, "void", amount, 0, by_hand(&call));
+	oms_call_done(&call, intent);
 	PG_RETURN_INT64(intent);
 }
 
@@ -251,24 +238,17 @@ manual_tax(const OmsOrderHead *head, int64 amount)
 Datum
 oms_refund(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
-	OmsPaymentCause cause = {"refund", 0, oms_actor(fcinfo, 4), oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH)};
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsPayment	payment;
 	OmsRefund	refund = {0};
 	int64		refund_id;
 	int64		room;
 
-	oms_begin();
-	oms_command(cause.actor, cause.reason, key);
-	if (oms_request_seen(merchant, key, "refund", key ? oms_hash_arguments(fcinfo, 3) : 0, &refund_id))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "refund", 3, &call, &refund_id))
 		PG_RETURN_INT64(refund_id);
-	}
-	lock_payment(merchant, payment_id, &head, &payment);
+	lock_payment(call.merchant, payment_id, &head, &payment);
 	oms_order_require_no_hold(&head, "refund");
 	refund.amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
 	room = oms_payment_refundable(&payment);
@@ -281,13 +261,12 @@ oms_refund(PG_FUNCTION_ARGS)
 	refund.cause = "manual";
 	refund.cause_id = payment_id;
 	refund.tax = manual_tax(&head, refund.amount);
-	refund.actor = cause.actor;
-	refund.reason = cause.reason;
+	refund.actor = call.actor;
+	refund.reason = call.reason;
 	refund_id = oms_refund_grant(&head, &refund);
-	cause.id = refund_id;
-	(void) oms_payment_request(&payment, "refund", refund.amount, refund_id, &cause);
-	oms_request_done(merchant, key, refund_id);
-	oms_end();
+	(void) oms_payment_request(&payment, "refund", refund.amount, refund_id,
+							   &(OmsPaymentCause) {"refund", refund_id, call.actor, call.reason});
+	oms_call_done(&call, refund_id);
 	PG_RETURN_INT64(refund_id);
 }
 
@@ -300,26 +279,18 @@ oms_refund(PG_FUNCTION_ARGS)
 Datum
 oms_request_refund(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		refund_id = oms_arg_int64(fcinfo, 1, "refund_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 3);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(refund_id)};
+	OmsCall		call;
+	Datum		values[2] = {Int32GetDatum(oms_arg_merchant(fcinfo)), Int64GetDatum(refund_id)};
 	OmsOrderHead head;
 	char	   *state;
 	int64		result;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "request_refund", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "request_refund", 2, &call, &result))
 		PG_RETURN_INT64(result);
-	}
 	if (oms_run(&statements[ST_REFUND_ORDER], values, NULL) == 0)
-		oms_error_unknown("refund", merchant, refund_id);
-	oms_order_lock(merchant, oms_get_int64(0, 1), &head);
+		oms_error_unknown("refund", call.merchant, refund_id);
+	oms_order_lock(call.merchant, oms_get_int64(0, 1), &head);
 	oms_order_require_no_hold(&head, "refund");
 	oms_run(&statements[ST_REFUND_ORDER], values, NULL);
 	state = oms_get_text(0, 2);
@@ -329,14 +300,13 @@ oms_request_refund(PG_FUNCTION_ARGS)
 				 errmsg("refund " INT64_FORMAT " is done", refund_id),
 				 errdetail("All of it is moved."),
 				 errhint("Nothing more needs to be asked for.")));
-	if (oms_refund_move(&head, refund_id, PG_INT64_MAX, actor) == 0)
+	if (oms_refund_move(&head, refund_id, PG_INT64_MAX, call.actor) == 0)
 		ereport(ERROR,
 				(errcode(OMS_LIMIT),
 				 errmsg("refund " INT64_FORMAT " cannot be moved", refund_id),
 				 errdetail("It is %s, and the payments of order " INT64_FORMAT " have nothing captured that is not refunded or asked for.",
 						   state, head.order_id),
 				 errhint("See views oms.refund_not_moved and oms.payment_detail.")));
-	oms_request_done(merchant, key, refund_id);
-	oms_end();
+	oms_call_done(&call, refund_id);
 	PG_RETURN_INT64(refund_id);
 }

@@ -99,11 +99,9 @@ Datum
 oms_request_return(PG_FUNCTION_ARGS)
 {
 	static const char *const allowed[] = {"line", "quantity", "reason", NULL};
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	char	   *reason = oms_arg_text_or_null(fcinfo, 3, "reason", OMS_TEXT_LENGTH);
-	char	   *key = oms_arg_text_or_null(fcinfo, 5, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 6);
+	OmsCall		call;
 	TimestampTz expires_at = PG_ARGISNULL(4) ? 0 : PG_GETARG_TIMESTAMPTZ(4);
 	OmsOrderHead head;
 	OmsReturn	ret;
@@ -117,14 +115,10 @@ oms_request_return(PG_FUNCTION_ARGS)
 				 errmsg("argument \"expires_at\" is out of range"),
 				 errdetail("A return expires at a finite instant in the future."),
 				 errhint("Leave it out to take the setting \"return_days\".")));
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "request_return", key ? oms_hash_arguments(fcinfo, 5) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "request_return", 5, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, order_id, &head);
+	oms_command(call.actor, reason, call.key);	/* the reason comes before the key here */
+	oms_order_lock(call.merchant, order_id, &head);
 	oms_return_expire(&head, NULL);
 	oms_return_load(&head, 0, &ret);
 	if (!PG_ARGISNULL(2))
@@ -156,21 +150,20 @@ oms_request_return(PG_FUNCTION_ARGS)
 				(errcode(OMS_LIMIT),
 				 errmsg("order " INT64_FORMAT " has nothing to return", order_id),
 				 errdetail("No unit is shipped and neither returned nor in an open return."),
-				 errhint("See oms.returnable(%d, " INT64_FORMAT ").", merchant, order_id)));
+				 errhint("See oms.returnable(%d, " INT64_FORMAT ").", call.merchant, order_id)));
 
-	values[0] = Int32GetDatum(merchant);
+	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(order_id);
 	values[2] = TimestampTzGetDatum(oms_now());
 	values[3] = TimestampTzGetDatum(expires_at != 0 ? expires_at : default_expiry(&head));
 	values[4] = reason != NULL ? CStringGetTextDatum(reason) : (Datum) 0;
-	values[5] = CStringGetTextDatum(actor);
+	values[5] = CStringGetTextDatum(call.actor);
 	oms_run_guarded(&statements[ST_CREATE], values, reason == NULL ? "    n " : NULL);
 	ret.return_id = oms_get_int64(0, 1);
 	strlcpy(ret.state, "requested", sizeof(ret.state));
 	oms_return_store(&head, &ret);
-	oms_return_event(&head, &ret, "return.requested", actor, reason);
-	oms_request_done(merchant, key, ret.return_id);
-	oms_end();
+	oms_return_event(&head, &ret, "return.requested", call.actor, reason);
+	oms_call_done(&call, ret.return_id);
 	PG_RETURN_INT64(ret.return_id);
 }
 
@@ -212,12 +205,9 @@ Datum
 oms_decide_return(PG_FUNCTION_ARGS)
 {
 	static const char *const allowed[] = {"line", "quantity", NULL};
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		return_id = oms_arg_int64(fcinfo, 1, "return_id");
 	char	   *decision = oms_arg_text(fcinfo, 2, "decision", OMS_KEY_LENGTH);
-	char	   *key = oms_arg_text_or_null(fcinfo, 7, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 8);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 9, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	bool		approve = strcmp(decision, "approve") == 0;
 	OmsOrderHead head;
 	OmsReturn	ret;
@@ -233,21 +223,16 @@ oms_decide_return(PG_FUNCTION_ARGS)
 				 errmsg("argument \"decision\" is out of range"),
 				 errdetail("\"%s\" was given.", decision),
 				 errhint("Say approve or reject.")));
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "decide_return", key ? oms_hash_arguments(fcinfo, 7) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "decide_return", 7, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, oms_return_order_of(merchant, return_id), &head);
+	oms_order_lock(call.merchant, oms_return_order_of(call.merchant, return_id), &head);
 	oms_return_load(&head, return_id, &ret);
 	oms_return_expire(&head, &ret);
 	require_state(&ret, "requested", "requested", "decided", "Request another return.");
 
 	fee = arg_money_or_zero(fcinfo, 4, "restocking_fee", head.exponent, PG_INT64_MAX / 2);
 	percent = arg_money_or_zero(fcinfo, 5, "restocking_percent", OMS_PRICE_SCALE, 100 * OMS_PRICE_ONE);
-	values[0] = Int32GetDatum(merchant);
+	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(head.order_id);
 	oms_run(&statements[ST_SHIPPING_LEFT], values, NULL);
 	shipping = oms_get_money(0, 1, head.exponent);
@@ -287,15 +272,14 @@ oms_decide_return(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(return_id);
 	values[2] = CStringGetTextDatum(ret.state);
 	values[3] = TimestampTzGetDatum(oms_now());
-	values[4] = CStringGetTextDatum(actor);
-	values[5] = reason != NULL ? CStringGetTextDatum(reason) : (Datum) 0;
+	values[4] = CStringGetTextDatum(call.actor);
+	values[5] = call.reason != NULL ? CStringGetTextDatum(call.reason) : (Datum) 0;
 	values[6] = oms_scaled_to_numeric(fee, head.exponent);
 	values[7] = oms_scaled_to_numeric(percent, OMS_PRICE_SCALE);
 	values[8] = oms_scaled_to_numeric(shipping, head.exponent);
-	oms_run_guarded(&statements[ST_DECIDE], values, reason == NULL ? "     n   " : NULL);
-	oms_return_event(&head, &ret, "return.decided", actor, reason);
-	oms_request_done(merchant, key, return_id);
-	oms_end();
+	oms_run_guarded(&statements[ST_DECIDE], values, call.reason == NULL ? "     n   " : NULL);
+	oms_return_event(&head, &ret, "return.decided", call.actor, call.reason);
+	oms_call_done(&call, return_id);
 	PG_RETURN_INT64(return_id);
 }
 
@@ -318,23 +302,15 @@ let_go(OmsReturn *ret)
 static Datum
 end_return(FunctionCallInfo fcinfo, bool close)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		return_id = oms_arg_int64(fcinfo, 1, "return_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 3);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsReturn	ret;
 	int64		result;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, close ? "close_return" : "cancel_return", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, close ? "close_return" : "cancel_return", 2, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, oms_return_order_of(merchant, return_id), &head);
+	oms_order_lock(call.merchant, oms_return_order_of(call.merchant, return_id), &head);
 	oms_return_load(&head, return_id, &ret);
 	if (close)
 		require_state(&ret, "received", "received", "closed", "A return nothing of which came is cancelled.");
@@ -349,9 +325,8 @@ end_return(FunctionCallInfo fcinfo, bool close)
 				 errhint("Use inspect_return().")));
 	oms_return_store(&head, &ret);
 	oms_return_set_state(&head, &ret, close ? "closed" : "cancelled", true);
-	oms_return_event(&head, &ret, "return.closed", actor, reason);
-	oms_request_done(merchant, key, return_id);
-	oms_end();
+	oms_return_event(&head, &ret, "return.closed", call.actor, call.reason);
+	oms_call_done(&call, return_id);
 	PG_RETURN_INT64(return_id);
 }
 

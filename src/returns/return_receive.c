@@ -99,11 +99,8 @@ Datum
 oms_receive_return(PG_FUNCTION_ARGS)
 {
 	static const char *const allowed[] = {"line", "quantity", NULL};
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		return_id = oms_arg_int64(fcinfo, 1, "return_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 4, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 5);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 6, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsReturn	ret;
 	Datum		values[4];
@@ -111,14 +108,9 @@ oms_receive_return(PG_FUNCTION_ARGS)
 	int64		units = 0;
 	int32		location;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "receive_return", key ? oms_hash_arguments(fcinfo, 4) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "receive_return", 4, &call, &result))
 		PG_RETURN_INT64(result);
-	}
-	oms_order_lock(merchant, oms_return_order_of(merchant, return_id), &head);
+	oms_order_lock(call.merchant, oms_return_order_of(call.merchant, return_id), &head);
 	oms_return_load(&head, return_id, &ret);
 	oms_return_expire(&head, &ret);
 	if (strcmp(ret.state, "approved") != 0 && strcmp(ret.state, "received") != 0)
@@ -165,15 +157,14 @@ oms_receive_return(PG_FUNCTION_ARGS)
 				 errhint("Name the lines and units that came besides.")));
 	oms_return_store(&head, &ret);
 
-	values[0] = Int32GetDatum(merchant);
+	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(return_id);
 	values[2] = Int32GetDatum(location);
 	values[3] = TimestampTzGetDatum(oms_now());
 	oms_run_guarded(&statements[ST_RECEIVED], values, NULL);
 	strlcpy(ret.state, "received", sizeof(ret.state));
-	oms_return_event(&head, &ret, "return.received", actor, reason);
-	oms_request_done(merchant, key, return_id);
-	oms_end();
+	oms_return_event(&head, &ret, "return.received", call.actor, call.reason);
+	oms_call_done(&call, return_id);
 	PG_RETURN_INT64(return_id);
 }
 
@@ -262,11 +253,8 @@ Datum
 oms_inspect_return(PG_FUNCTION_ARGS)
 {
 	static const char *const allowed[] = {"line", "sellable", "damaged", "quarantine", "scrap", "vendor_return", "refund", NULL};
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		return_id = oms_arg_int64(fcinfo, 1, "return_id");
-	char	   *key = oms_arg_text_or_null(fcinfo, 3, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 4);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 5, "reason", OMS_TEXT_LENGTH);
+	OmsCall		call;
 	OmsOrderHead head;
 	OmsReturn	ret;
 	OmsRefund	refund = {0};
@@ -274,16 +262,13 @@ oms_inspect_return(PG_FUNCTION_ARGS)
 	int64		limit;
 	int64		units = 0;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "inspect_return", key ? oms_hash_arguments(fcinfo, 3) : 0, &refund_id))
+	if (oms_call_repeated(fcinfo, "inspect_return", 3, &call, &refund_id))
 	{
-		oms_end();
 		if (refund_id == 0)
 			PG_RETURN_NULL();
 		PG_RETURN_INT64(refund_id);
 	}
-	oms_order_lock(merchant, oms_return_order_of(merchant, return_id), &head);
+	oms_order_lock(call.merchant, oms_return_order_of(call.merchant, return_id), &head);
 	oms_return_load(&head, return_id, &ret);
 	oms_return_expire(&head, &ret);
 	if (strcmp(ret.state, "received") != 0)
@@ -322,24 +307,23 @@ oms_inspect_return(PG_FUNCTION_ARGS)
 				 errhint("Receive the rest first, or close the return.")));
 
 	oms_return_store(&head, &ret);
-	restock(&head, &ret, actor);
-	oms_return_event(&head, &ret, "return.inspected", actor, reason);
+	restock(&head, &ret, call.actor);
+	oms_return_event(&head, &ret, "return.inspected", call.actor, call.reason);
 
 	oms_return_compute(&head, &ret, &refund, &limit);
 	if (refund.nlines > 0 || refund.shipping > 0)
 	{
-		refund.actor = actor;
-		refund.reason = reason;
+		refund.actor = call.actor;
+		refund.reason = call.reason;
 		refund_id = oms_refund_grant(&head, &refund);
-		(void) oms_refund_move(&head, refund_id, refund.amount, actor);
+		(void) oms_refund_move(&head, refund_id, refund.amount, call.actor);
 	}
 	if (!oms_return_waits(&ret))
 	{
 		oms_return_set_state(&head, &ret, "closed", true);
-		oms_return_event(&head, &ret, "return.closed", actor, reason);
+		oms_return_event(&head, &ret, "return.closed", call.actor, call.reason);
 	}
-	oms_request_done(merchant, key, refund_id);
-	oms_end();
+	oms_call_done(&call, refund_id);
 	if (refund_id == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(refund_id);

@@ -310,25 +310,17 @@ require_complete(int64 tariff, Datum *values)
 Datum
 oms_activate_tariff(PG_FUNCTION_ARGS)
 {
-	int32		merchant = oms_arg_merchant(fcinfo);
 	int64		tariff = oms_arg_int64(fcinfo, 1, "tariff");
-	char	   *key = oms_arg_text_or_null(fcinfo, 2, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 3);
-	char	   *reason = oms_arg_text_or_null(fcinfo, 4, "reason", OMS_TEXT_LENGTH);
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(tariff)};
+	OmsCall		call;
+	Datum		values[2] = {Int32GetDatum(oms_arg_merchant(fcinfo)), Int64GetDatum(tariff)};
 	OmsEvent	event = {0};
 	char	   *state;
 	int64		result;
 
-	oms_begin();
-	oms_command(actor, reason, key);
-	if (oms_request_seen(merchant, key, "activate_tariff", key ? oms_hash_arguments(fcinfo, 2) : 0, &result))
-	{
-		oms_end();
+	if (oms_call_repeated(fcinfo, "activate_tariff", 2, &call, &result))
 		PG_RETURN_INT64(result);
-	}
 	if (oms_run(&statements[ST_LOCK], values, NULL) == 0)
-		oms_error_unknown("tariff", merchant, tariff);
+		oms_error_unknown("tariff", call.merchant, tariff);
 	state = oms_get_text(0, 1);
 	if (strcmp(state, "draft") != 0)
 		ereport(ERROR,
@@ -340,12 +332,11 @@ oms_activate_tariff(PG_FUNCTION_ARGS)
 	oms_run_guarded(&statements[ST_ACTIVATE], values, NULL);
 	oms_tariff_guard_forget();
 
-	event.merchant = merchant;
+	event.merchant = call.merchant;
 	event.subject_type = "tariff";
 	event.subject_id = tariff;
 	event.type = "tariff.activated";
 	oms_event_write(&event);
-	oms_request_done(merchant, key, tariff);
-	oms_end();
+	oms_call_done(&call, tariff);
 	PG_RETURN_INT64(tariff);
 }
