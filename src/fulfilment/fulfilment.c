@@ -19,6 +19,8 @@ enum
 	ST_ORDER_OF,
 	ST_READ,
 	ST_LINES,
+	ST_COUNT,
+	ST_COUNT_ORDER,
 	ST_REFRESH,
 	ST_POLICY
 };
@@ -34,6 +36,18 @@ static OmsStatement statements[] = {
 		"SELECT line_no, quantity, picked, packed, shipped FROM oms.fulfilment_line "
 		"WHERE merchant_id = $1 AND fulfilment_id = $2 ORDER BY line_no",
 		2, {INT4OID, INT8OID}
+	},
+	[ST_COUNT] = {
+		"UPDATE oms.fulfilment_line fl SET picked = fl.picked + $5 * v.units, packed = fl.packed + $6 * v.units "
+		"FROM unnest($3::int[], $4::int[]) v(line_no, units) "
+		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = $2 AND fl.line_no = v.line_no",
+		6, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, INT4OID}
+	},
+	[ST_COUNT_ORDER] = {
+		"UPDATE oms.order_line l SET picked = l.picked + $5 * v.units, packed = l.packed + $6 * v.units "
+		"FROM unnest($3::int[], $4::int[]) v(line_no, units) "
+		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = v.line_no",
+		6, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4OID, INT4OID}
 	},
 	[ST_REFRESH] = {
 		"UPDATE oms.fulfilment f SET state = x.state FROM (SELECT fulfilment_id, "
@@ -85,6 +99,21 @@ oms_fulfilment_lines(const OmsFulfilment *fulfilment, int *n)
 	}
 	*n = (int) rows;
 	return lines;
+}
+
+const OmsFulfilmentLine *
+oms_fulfilment_line(const OmsFulfilment *fulfilment, const OmsFulfilmentLine *lines, int n, int32 line_no, const char *view)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+		if (lines[i].line_no == line_no)
+			return &lines[i];
+	ereport(ERROR,
+			(errcode(OMS_UNKNOWN),
+			 errmsg("fulfilment " INT64_FORMAT " has no line %d", fulfilment->fulfilment_id, line_no),
+			 errhint("View %s shows its lines.", view)));
+	return NULL;
 }
 
 OmsUnits *
@@ -179,6 +208,23 @@ oms_fulfilment_refresh(int32 merchant, int64 order_id)
 	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
 
 	oms_run_guarded(&statements[ST_REFRESH], values, NULL);
+}
+
+void
+oms_fulfilment_count(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int picked, int packed)
+{
+	Datum		values[6];
+
+	values[0] = Int32GetDatum(fulfilment->merchant);
+	values[1] = Int64GetDatum(fulfilment->fulfilment_id);
+	values[2] = oms_units_lines(units, n);
+	values[3] = oms_units_quantities(units, n);
+	values[4] = Int32GetDatum(picked);
+	values[5] = Int32GetDatum(packed);
+	oms_run_guarded(&statements[ST_COUNT], values, NULL);
+	values[1] = Int64GetDatum(fulfilment->order_id);
+	oms_run_guarded(&statements[ST_COUNT_ORDER], values, NULL);
+	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
 }
 
 OmsShipmentPolicy

@@ -51,6 +51,11 @@ typedef enum OmsShipmentPolicy
 /* Locks the order of the fulfilment, then reads both.  OM002 when there is none. */
 extern void oms_fulfilment_lock(int32 merchant, int64 fulfilment_id, OmsFulfilment *fulfilment, OmsOrderHead *head);
 extern OmsFulfilmentLine *oms_fulfilment_lines(const OmsFulfilment *fulfilment, int *n);
+/* The line of that number; OM002 with a hint at the view when there is none. */
+extern const OmsFulfilmentLine *oms_fulfilment_line(const OmsFulfilment *fulfilment, const OmsFulfilmentLine *lines, int n,
+													int32 line_no, const char *view);
+/* Counts units as picked, as packed (1), or no longer (-1), in fulfilment and order, and refreshes the states. */
+extern void oms_fulfilment_count(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int picked, int packed);
 /* [{"line":1,"quantity":2}]; OM003 with the path where it is none, or names a line twice. */
 extern OmsUnits *oms_units_document(Jsonb *document, int *n);
 extern Datum oms_units_lines(const OmsUnits *units, int n);

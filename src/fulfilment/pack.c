@@ -18,8 +18,6 @@ enum
 	ST_NEW_CARTON,
 	ST_MEASURE,
 	ST_CONTENTS,
-	ST_LINES,
-	ST_COUNTERS,
 	ST_CARTON_UNITS,
 	ST_VOID
 };
@@ -48,16 +46,6 @@ static OmsStatement statements[] = {
 		"INSERT INTO oms.carton_line AS cl (merchant_id, line_no, carton_id, quantity) "
 		"SELECT $1, v.line_no, $2, v.units FROM unnest($3::int[], $4::int[]) v(line_no, units) "
 		"ON CONFLICT (merchant_id, carton_id, line_no) DO UPDATE SET quantity = cl.quantity + excluded.quantity",
-		4, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID}
-	},
-	[ST_LINES] = {
-		"UPDATE oms.fulfilment_line fl SET packed = fl.packed + v.units FROM unnest($3::int[], $4::int[]) v(line_no, units) "
-		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = $2 AND fl.line_no = v.line_no",
-		4, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID}
-	},
-	[ST_COUNTERS] = {
-		"UPDATE oms.order_line l SET packed = l.packed + v.units FROM unnest($3::int[], $4::int[]) v(line_no, units) "
-		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = v.line_no",
 		4, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID}
 	},
 	[ST_CARTON_UNITS] = {
@@ -90,26 +78,6 @@ require_open(const OmsFulfilment *fulfilment, int64 carton)
 				 errhint("Pack into another carton.")));
 }
 
-/* Adds (sign 1) or takes back (sign -1) packed units of lines. */
-static void
-count_packed(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int sign)
-{
-	OmsUnits   *signed_units = palloc((n + 1) * sizeof(OmsUnits));
-	Datum		values[4];
-	int			i;
-
-	for (i = 0; i < n; i++)
-		signed_units[i] = (OmsUnits) {units[i].line_no, sign * units[i].quantity};
-	values[0] = Int32GetDatum(fulfilment->merchant);
-	values[1] = Int64GetDatum(fulfilment->fulfilment_id);
-	values[2] = oms_units_lines(signed_units, n);
-	values[3] = oms_units_quantities(signed_units, n);
-	oms_run_guarded(&statements[ST_LINES], values, NULL);
-	values[1] = Int64GetDatum(fulfilment->order_id);
-	oms_run_guarded(&statements[ST_COUNTERS], values, NULL);
-	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
-}
-
 /* Checks units against what is picked and in no carton; null: all of that. */
 static const OmsUnits *
 check_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int *n)
@@ -118,7 +86,6 @@ check_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int *n)
 	OmsFulfilmentLine *lines = oms_fulfilment_lines(fulfilment, &nlines);
 	OmsUnits   *all;
 	int			i;
-	int			j;
 
 	if (units == NULL)
 	{
@@ -130,19 +97,14 @@ check_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int *n)
 	}
 	for (i = 0; i < *n; i++)
 	{
-		for (j = 0; j < nlines && lines[j].line_no != units[i].line_no; j++)
-			;
-		if (j == nlines)
-			ereport(ERROR,
-					(errcode(OMS_UNKNOWN),
-					 errmsg("fulfilment " INT64_FORMAT " has no line %d", fulfilment->fulfilment_id, units[i].line_no),
-					 errhint("View ready_to_pack shows its lines.")));
-		if (units[i].quantity > lines[j].picked - lines[j].packed)
+		const OmsFulfilmentLine *line = oms_fulfilment_line(fulfilment, lines, nlines, units[i].line_no, "ready_to_pack");
+
+		if (units[i].quantity > line->picked - line->packed)
 			ereport(ERROR,
 					(errcode(OMS_LIMIT),
 					 errmsg("more would be packed than was picked for fulfilment " INT64_FORMAT, fulfilment->fulfilment_id),
 					 errdetail("Line %d: %d picked and in no carton, %d given.", units[i].line_no,
-							   lines[j].picked - lines[j].packed, units[i].quantity)));
+							   line->picked - line->packed, units[i].quantity)));
 	}
 	return units;
 }
@@ -204,7 +166,7 @@ oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, in
 	oms_run_guarded(&statements[ST_MEASURE], values, nulls);
 	if (n > 0)
 	{
-		count_packed(fulfilment, units, n, 1);
+		oms_fulfilment_count(fulfilment, units, n, 0, 1);
 		oms_fulfilment_event(fulfilment, "fulfilment.packed", units, n, carton);
 	}
 	return carton;
@@ -318,7 +280,7 @@ oms_unpack(PG_FUNCTION_ARGS)
 		result += units[i].quantity;
 	}
 	oms_run_guarded(&statements[ST_VOID], values, NULL);
-	count_packed(&fulfilment, units, (int) rows, -1);
+	oms_fulfilment_count(&fulfilment, units, (int) rows, 0, -1);
 	oms_fulfilment_event(&fulfilment, "fulfilment.unpacked", units, (int) rows, carton);
 	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);

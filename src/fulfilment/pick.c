@@ -16,8 +16,6 @@ PG_FUNCTION_INFO_V1(oms_short_pick);
 
 enum
 {
-	ST_PICK_LINES,
-	ST_PICK_COUNTERS,
 	ST_SHORT_LINE,
 	ST_SHORT_COUNTERS,
 	ST_PART,
@@ -25,16 +23,6 @@ enum
 };
 
 static OmsStatement statements[] = {
-	[ST_PICK_LINES] = {
-		"UPDATE oms.fulfilment_line fl SET picked = fl.picked + v.units FROM unnest($3::int[], $4::int[]) v(line_no, units) "
-		"WHERE fl.merchant_id = $1 AND fl.fulfilment_id = $2 AND fl.line_no = v.line_no",
-		4, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID}
-	},
-	[ST_PICK_COUNTERS] = {
-		"UPDATE oms.order_line l SET picked = l.picked + v.units FROM unnest($3::int[], $4::int[]) v(line_no, units) "
-		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = v.line_no",
-		4, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID}
-	},
 	[ST_SHORT_LINE] = {
 		"UPDATE oms.fulfilment_line SET quantity = quantity - $4, short = short + $4 "
 		"WHERE merchant_id = $1 AND fulfilment_id = $2 AND line_no = $3",
@@ -61,22 +49,6 @@ static OmsStatement statements[] = {
 	},
 };
 
-/* Position of a line of the fulfilment; OM002 when it has no such. */
-static const OmsFulfilmentLine *
-find_line(const OmsFulfilment *fulfilment, const OmsFulfilmentLine *lines, int n, int32 line_no)
-{
-	int			i;
-
-	for (i = 0; i < n; i++)
-		if (lines[i].line_no == line_no)
-			return &lines[i];
-	ereport(ERROR,
-			(errcode(OMS_UNKNOWN),
-			 errmsg("fulfilment " INT64_FORMAT " has no line %d", fulfilment->fulfilment_id, line_no),
-			 errhint("View ready_to_pick shows its lines.")));
-	return NULL;
-}
-
 /*
  * Counts units as picked; units null: all that are open.  Returns how many.
  * Raises OM002, OM007, OM008.
@@ -84,7 +56,6 @@ find_line(const OmsFulfilment *fulfilment, const OmsFulfilmentLine *lines, int n
 int64
 oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
 {
-	Datum		values[4];
 	OmsFulfilmentLine *lines;
 	OmsUnits   *all;
 	int64		picked = 0;
@@ -102,7 +73,7 @@ oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
 	}
 	for (i = 0; i < n; i++)
 	{
-		const OmsFulfilmentLine *line = find_line(fulfilment, lines, nlines, units[i].line_no);
+		const OmsFulfilmentLine *line = oms_fulfilment_line(fulfilment, lines, nlines, units[i].line_no, "ready_to_pick");
 
 		if (units[i].quantity > line->quantity - line->picked)
 			ereport(ERROR,
@@ -117,14 +88,7 @@ oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
 				 errmsg("fulfilment " INT64_FORMAT " has nothing to pick", fulfilment->fulfilment_id),
 				 errdetail("It is %s.", fulfilment->state)));
 
-	values[0] = Int32GetDatum(fulfilment->merchant);
-	values[1] = Int64GetDatum(fulfilment->fulfilment_id);
-	values[2] = oms_units_lines(units, n);
-	values[3] = oms_units_quantities(units, n);
-	oms_run_guarded(&statements[ST_PICK_LINES], values, NULL);
-	values[1] = Int64GetDatum(fulfilment->order_id);
-	oms_run_guarded(&statements[ST_PICK_COUNTERS], values, NULL);
-	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
+	oms_fulfilment_count(fulfilment, units, n, 1, 0);
 	oms_fulfilment_event(fulfilment, "fulfilment.picked", units, n, 0);
 	return picked;
 }
@@ -197,7 +161,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	oms_order_require_live(&head, "picking");
 	oms_order_require_no_hold(&head, "pick");
 	lines = oms_fulfilment_lines(&fulfilment, &nlines);
-	line = find_line(&fulfilment, lines, nlines, line_no);
+	line = oms_fulfilment_line(&fulfilment, lines, nlines, line_no, "ready_to_pick");
 	if (quantity > line->quantity - line->picked)
 		ereport(ERROR,
 				(errcode(OMS_LIMIT),
