@@ -6,6 +6,7 @@
 #include "core/oms.h"
 
 #include "utils/array.h"
+#include "utils/fmgrprotos.h"
 
 #include "core/json.h"
 #include "core/request.h"
@@ -43,24 +44,47 @@ oms_draft_existing(const OmsDraft *draft)
 }
 
 /*
- * Places one draft; returns the order's id, which is the first one's when the
- * request key or the external reference was there before.  Two sessions at
- * once with the same reference: the second waits for the first to commit.
+ * Claims the request key with the id that the order will have, drawn first so
+ * that the key's row need not be written twice.  True when the key was used
+ * before: *order_id is then the first call's.
+ */
+static bool
+is_repeated(FunctionCallInfo fcinfo, int key_argument, int32 merchant, const char *key, int64 *order_id)
+{
+	*order_id = 0;
+	if (key == NULL)
+		return false;
+	*order_id = oms_next_order_id();
+	return oms_request_claim(merchant, key, "place_order", oms_hash_arguments(fcinfo, key_argument), order_id);
+}
+
+/*
+ * Waits for another session that is placing the same external reference, so
+ * that its order is seen here before stock is asked for again.  The unique
+ * index decides; this only spares a refusal for want of the units that the
+ * very same order has just taken.
+ */
+static void
+wait_for_reference(const OmsDraft *draft)
+{
+	uint64		hash = oms_hash_text(oms_hash_int64(oms_hash_int64(0, draft->merchant), draft->channel), draft->external_ref);
+
+	(void) DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum((int64) hash));
+}
+
+/*
+ * Places one draft under the id that its request key claimed (0: none);
+ * returns the order's id, which is the first one's when the external reference
+ * was there before.
  */
 static int64
-place(OmsDraft *draft, const char *key, uint64 hash)
+place(OmsDraft *draft, const char *key, int64 claimed)
 {
 	int64		order_id;
 
-	oms_command(draft->actor, NULL, key);
-	if (key != NULL)
-	{
-		/* The id is drawn first, so that the key's row need not be written twice. */
-		draft->order_id = oms_next_order_id();
-		order_id = draft->order_id;
-		if (oms_request_claim(draft->merchant, key, "place_order", hash, &order_id))
-			return order_id;
-	}
+	draft->order_id = claimed;
+	if (draft->external_ref != NULL)
+		wait_for_reference(draft);
 	order_id = oms_draft_existing(draft);
 	if (order_id == 0)
 	{
@@ -87,8 +111,9 @@ oms_place_order_document(PG_FUNCTION_ARGS)
 
 	oms_arg_require(fcinfo, 1, "document");
 	oms_begin();
-	order_id = place(oms_draft_from_document(merchant, PG_GETARG_DATUM(1), actor), key,
-					 key != NULL ? oms_hash_arguments(fcinfo, 2) : 0);
+	oms_command(actor, NULL, key);
+	if (!is_repeated(fcinfo, 2, merchant, key, &order_id))
+		order_id = place(oms_draft_from_document(merchant, PG_GETARG_DATUM(1), actor), key, order_id);
 	oms_end();
 	PG_RETURN_INT64(order_id);
 }
@@ -136,16 +161,20 @@ oms_place_order_arrays(PG_FUNCTION_ARGS)
 	oms_arg_require(fcinfo, 3, "items");
 	oms_arg_require(fcinfo, 4, "quantities");
 	oms_begin();
-	draft = oms_draft_new(merchant, channel, oms_calling_role());
-	draft->external_ref = oms_arg_text_or_null(fcinfo, 7, "external_ref", OMS_KEY_LENGTH);
-	draft->customer_id = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
-	if (!PG_ARGISNULL(6))
+	oms_command(oms_calling_role(), NULL, key);
+	if (!is_repeated(fcinfo, 5, merchant, key, &order_id))
 	{
-		oms_draft_check_address(PG_GETARG_DATUM(6), "ship_to");
-		draft->ship_to = PG_GETARG_DATUM(6);
+		draft = oms_draft_new(merchant, channel, oms_calling_role());
+		draft->external_ref = oms_arg_text_or_null(fcinfo, 7, "external_ref", OMS_KEY_LENGTH);
+		draft->customer_id = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
+		if (!PG_ARGISNULL(6))
+		{
+			oms_draft_check_address(PG_GETARG_DATUM(6), "ship_to");
+			draft->ship_to = PG_GETARG_DATUM(6);
+		}
+		read_arrays(draft, PG_GETARG_ARRAYTYPE_P(3), PG_GETARG_ARRAYTYPE_P(4));
+		order_id = place(draft, key, order_id);
 	}
-	read_arrays(draft, PG_GETARG_ARRAYTYPE_P(3), PG_GETARG_ARRAYTYPE_P(4));
-	order_id = place(draft, key, key != NULL ? oms_hash_arguments(fcinfo, 5) : 0);
 	oms_end();
 	PG_RETURN_INT64(order_id);
 }

@@ -39,6 +39,13 @@ SELECT oms.place_order(40, '{"channel": "web", "external_ref": "W-2", "lines": [
 SELECT oms.place_order(40, :'changed') = :o AS the_same;
 SELECT * FROM oms.order_differences(40, :'changed');
 
+-- A repetition answers even when a new order would be refused.
+UPDATE oms.channel SET active = false WHERE merchant_id = 40 AND channel_id = 1;
+SELECT oms.place_order(40, '{"channel": "web", "external_ref": "W-1", "customer": 41, "shipping": "4.90", "discount": "1.00",
+	"lines": [{"sku": "CUP", "quantity": 2}, {"sku": "SAUCER", "quantity": 1}, {"sku": "SET", "quantity": 1}, {"sku": "WRAP", "quantity": 1}]}', 'key 1') = :o AS the_same;
+SELECT oms.place_order(40, '{"channel": "web", "lines": [{"sku": "CUP", "quantity": 1}]}');
+UPDATE oms.channel SET active = true WHERE merchant_id = 40 AND channel_id = 1;
+
 -- Quantity breaks and dated prices; tax added, by region.
 SELECT oms.place_order(40, '{"channel": "web", "lines": [{"sku": "CUP", "quantity": 10}]}') AS o10 \gset
 SELECT unit_price, total FROM oms.order_line WHERE merchant_id = 40 AND order_id = :o10;
