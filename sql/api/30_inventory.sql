@@ -12,12 +12,12 @@ COMMENT ON FUNCTION oms.reservation_gate() IS 'Trigger: every promise passes the
 CREATE FUNCTION oms.receive_stock(merchant int, item bigint, location int, quantity bigint, cause text,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_receive_stock';
-COMMENT ON FUNCTION oms.receive_stock(int, bigint, int, bigint, text, text, text) IS 'Receives units of an item at a location: one movement of kind receipt with its cause. Returns the movement. Raises OM010, OM011, 23503 for an unknown item or location';
+COMMENT ON FUNCTION oms.receive_stock(int, bigint, int, bigint, text, text, text) IS 'Receives units of an item at a location: one movement of kind receipt with its cause. Returns the movement. Raises OM002 unknown item, OM008 for a kit or service, OM010, OM011, 23503 for an unknown location';
 
 CREATE FUNCTION oms.adjust_stock(merchant int, item bigint, location int, quantity bigint, cause text,
 	forced boolean DEFAULT false, request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_adjust_stock';
-COMMENT ON FUNCTION oms.adjust_stock(int, bigint, int, bigint, text, boolean, text, text) IS 'Corrects a level by a quantity of either sign, with its cause. Promised units may be taken away only when forced. Returns the movement. Raises OM001, OM010, OM011';
+COMMENT ON FUNCTION oms.adjust_stock(int, bigint, int, bigint, text, boolean, text, text) IS 'Corrects a level by a quantity of either sign, with its cause. Promised units may be taken away only when forced. Returns the movement. Raises OM001, OM002, OM008, OM010, OM011';
 
 CREATE FUNCTION oms.available(merchant int, item bigint, location int DEFAULT NULL) RETURNS bigint
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "utils/rel.h"
 
+#include "config/catalogue.h"
 #include "core/guard.h"
 #include "core/request.h"
 #include "inventory/gate.h"
@@ -146,9 +147,30 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* A level is of an item that lies on shelves: OM002 for none, OM008 for a kit or a service. */
+static void
+check_item(TriggerData *trigdata, HeapTuple tuple)
+{
+	OmsGateKey	key = gate_key(trigdata, tuple);
+	const OmsItem *item;
+
+	oms_begin_trigger(trigdata);
+	oms_catalogue_load(key.merchant, 0, &key.item, 1, NULL, 0);
+	item = oms_catalogue_item(key.merchant, key.item);
+	if (item == NULL)
+		oms_error_unknown("item", key.merchant, key.item);
+	if (item->kind != OMS_STOCKED)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("item \"%s\" has no stock of its own", item->sku),
+				 errdetail("It is a %s.", item->kind == OMS_KIT ? "kit" : "service"),
+				 errhint(item->kind == OMS_KIT ? "Move the stock of its parts." : "Services are not on shelves.")));
+	oms_end();
+}
+
 /*
  * BEFORE INSERT OR UPDATE OR DELETE row on stock: only safety may be typed by
- * hand; levels follow the ledger.  Raises OM009.
+ * hand; levels follow the ledger.  Raises OM002, OM008, OM009.
  */
 Datum
 oms_stock_guard(PG_FUNCTION_ARGS)
@@ -161,6 +183,8 @@ oms_stock_guard(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		oms_error_guarded(trigdata->tg_relation, "A level is the sum of its movements.",
 						  "Adjust the stock to zero instead.");
+	if (!update)
+		check_item(trigdata, tuple);
 	if (oms_guard_is_open())
 		return PointerGetDatum(tuple);
 	for (column = STOCK_MERCHANT; column <= STOCK_QUARANTINE; column++)

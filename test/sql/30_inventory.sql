@@ -40,6 +40,9 @@ SELECT oms.receive_stock(30, 301, 1, -5, 'less than nothing');
 SELECT oms.receive_stock(30, 301, 1, 5, '');
 SELECT oms.receive_stock(30, 301, 9, 5, 'no such place');
 SELECT oms.receive_stock(30, 999, 1, 5, 'no such item');
+INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (30, 303, 'PAIR', 'Bolt and nut', 'kit'), (30, 304, 'ADVICE', 'Advice', 'service');
+SELECT oms.receive_stock(30, 303, 1, 5, 'a kit');
+SELECT oms.receive_stock(30, 304, 1, 5, 'a service');
 SELECT oms.available(30, 301, 1);
 
 -- An order promises; on hand stays.
