@@ -139,40 +139,44 @@ read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *lea
 int64
 oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful, bool *expiring)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot;
 	int64		offered;
 	int64		promised;
+	int64		least_offered = PG_INT64_MAX;
+	int64		in_progress = 0;
 
-	/* Own rows reach the counter by their own triggers. */
-	snapshot->curcid = FirstCommandId;
-	oms_begin();
-	offered = read_committed(ST_OFFERED, key, snapshot);
-	promised = read_committed(ST_PROMISED, key, snapshot);
-	promised += read_committed(ST_HELD, key, snapshot);
-	*expiring = oms_get_int64(0, 2) > 0;
-	oms_end();
-	UnregisterSnapshot(snapshot);
+	/*
+	 * Before the snapshot: what a prepared transaction promises is then counted
+	 * twice, not never, when it is committed in between.
+	 */
 	*doubtful = false;
 	if (max_prepared_xacts > 0)
 	{
 		int64		least;
 		int64		sum;
 
-		if (read_in_progress(relids, TABLE_STOCK, key, &least, &sum) > 0)
-		{
-			offered = Min(offered, least);
+		if (read_in_progress(relids, TABLE_STOCK, key, &least_offered, &sum) > 0)
 			*doubtful = true;
-		}
 		if (read_in_progress(relids, TABLE_RESERVATION, key, &least, &sum) > 0)
 		{
-			promised += sum;
+			in_progress += sum;
 			*doubtful = true;
 		}
 		if (read_in_progress(relids, TABLE_HOLD, key, &least, &sum) > 0)
 		{
-			promised += sum;
+			in_progress += sum;
 			*doubtful = true;
 		}
 	}
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	/* Own rows reach the counter by their own triggers. */
+	snapshot->curcid = FirstCommandId;
+	oms_begin();
+	offered = Min(read_committed(ST_OFFERED, key, snapshot), least_offered);
+	promised = in_progress + read_committed(ST_PROMISED, key, snapshot);
+	promised += read_committed(ST_HELD, key, snapshot);
+	*expiring = oms_get_int64(0, 2) > 0;
+	oms_end();
+	UnregisterSnapshot(snapshot);
 	return offered - promised;
 }
