@@ -90,6 +90,14 @@ demo test bench lint docs:
 	@test/tool/setup $@
 	@test/tool/$@
 
+# The random load on the gate, long and wide; SEED=n repeats one.
+.PHONY: soak
+soak: export SOAK_SECONDS ?= 600
+soak: export CLIENTS ?= 64
+soak:
+	@test/tool/setup test
+	@ONLY=tap T=022_gate_random test/tool/test
+
 # Unit tests are plain programs: each includes the pure C files it tests.
 test/unit/bin/%: test/unit/%.c
 	@mkdir -p $(@D)
