@@ -26,7 +26,8 @@
  *	  transaction touched it, when rows of a running transaction were seen while
  *	  loading, or when the tables' triggers changed since (somebody may have
  *	  written without them).  Such an entry is loaded again by the first
- *	  transaction that is alone with it.
+ *	  transaction that is alone with it; in the last case new ones wait for that
+ *	  moment, because the counter may be too high, and nothing is taken from it.
  *
  *	  No SQL runs under a lock of this file.  The loader takes its table locks
  *	  before it marks the entry, or a queued ALTER TABLE would make a deadlock
@@ -42,7 +43,9 @@
 #include "catalog/pg_trigger.h"
 #include "common/hashfn.h"
 #include "lib/dshash.h"
+#include "miscadmin.h"
 #include "storage/condition_variable.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -83,6 +86,7 @@ typedef struct Entry
 	pg_atomic_uint32 used;		/* touched since the last sweep */
 	pg_atomic_uint64 hits;
 	pg_atomic_uint32 expiring;	/* there may be a hold that expires */
+	pg_atomic_uint32 keepers;	/* of the pins: holds that outlive their transaction */
 	slock_t		mutex;			/* protects the three below */
 	EntryState	state;
 	bool		doubtful;
@@ -138,6 +142,10 @@ static dshash_table *table = NULL;
 static HTAB *holds = NULL;		/* of the running transaction */
 static Hold *hold_list = NULL;
 static Saved *saved_stack = NULL;
+
+/* How often, and how long each time, a transaction waits for those who use an outdated counter. */
+#define DRAIN_WAITS		200
+#define DRAIN_WAIT_MS	5
 
 /* oms.gate_entries: how many counters are kept before idle ones are swept out */
 static int	gate_entries = 100000;
@@ -287,6 +295,25 @@ is_stale(Entry *entry)
 		pg_atomic_read_u32(&entry->pins) == 1;
 }
 
+/*
+ * Whether the entry cannot be believed since the tables' triggers changed, and
+ * cannot be loaded again because others, besides so many own pins, use it.
+ * Holds that outlive their transaction do not count: they never end by waiting.
+ */
+static bool
+is_outdated(Entry *entry, uint32 own)
+{
+	bool		outdated;
+
+	if (likely(entry->generation == pg_atomic_read_u64(&control->generation)))
+		return false;
+	SpinLockAcquire(&entry->mutex);
+	outdated = entry->state == ENTRY_READY && entry->generation != pg_atomic_read_u64(&control->generation) &&
+		pg_atomic_read_u32(&entry->keepers) == 0 && pg_atomic_read_u32(&entry->pins) > own;
+	SpinLockRelease(&entry->mutex);
+	return outdated;
+}
+
 /* Makes the pinned entry ready: loads it, or waits for whoever does. */
 static void
 ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
@@ -383,7 +410,20 @@ touch(const OmsGateKey *key)
 		hold->next = hold_list;
 		hold_list = hold;
 	}
-	entry = dshash_find_or_insert(table, &entry_key, &found);
+	for (i = 0;; i++)
+	{
+		entry = dshash_find_or_insert(table, &entry_key, &found);
+		if (!found || i == DRAIN_WAITS || !is_outdated(entry, 0))
+			break;
+		/*
+		 * Without a pin, so that the last of those who use it leaves somebody
+		 * alone with it.  Not for ever: they may wait for a lock of ours.
+		 */
+		dshash_release_lock(table, entry);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DRAIN_WAIT_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 	if (!found)
 	{
 		pg_atomic_init_u64(&entry->counter, 0);
@@ -391,6 +431,7 @@ touch(const OmsGateKey *key)
 		pg_atomic_init_u32(&entry->used, 1);
 		pg_atomic_init_u64(&entry->hits, 0);
 		pg_atomic_init_u32(&entry->expiring, 0);
+		pg_atomic_init_u32(&entry->keepers, 0);
 		SpinLockInit(&entry->mutex);
 		entry->state = ENTRY_EMPTY;
 		entry->doubtful = false;
@@ -445,6 +486,12 @@ oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available)
 		hold->credit -= quantity;
 		return true;
 	}
+	if (is_outdated(hold->entry, 1))
+		ereport(ERROR,
+				(errcode(OMS_BUSY),
+				 errmsg("what may be promised of item " INT64_FORMAT " at location %d is not known now", key->item, key->location),
+				 errdetail("The triggers of the tables behind it were changed while transactions were using it."),
+				 errhint("Try again when these have ended.")));
 	counter = pg_atomic_read_u64(&hold->entry->counter);
 	do
 	{
@@ -507,6 +554,7 @@ oms_gate_pin(const OmsGateKey *key)
 	Entry	   *entry = touch(key)->entry;
 
 	/* The transaction's own pin keeps it from going meanwhile. */
+	pg_atomic_fetch_add_u32(&entry->keepers, 1);
 	pg_atomic_fetch_add_u32(&entry->pins, 1);
 	return (OmsGateEntry *) entry;
 }
@@ -518,6 +566,7 @@ oms_gate_unpin(OmsGateEntry *pinned, int64 back)
 
 	if (back != 0)
 		pg_atomic_fetch_add_u64(&entry->counter, back);
+	pg_atomic_fetch_sub_u32(&entry->keepers, 1);
 	pg_atomic_fetch_sub_u32(&entry->pins, 1);
 }
 
