@@ -206,7 +206,9 @@ attach(void)
 
 /*
  * A mark of the triggers on the tables that changes whenever somebody changes
- * them: rows written while they were off never reached a counter.
+ * them: rows written while they were off never reached a counter.  While the
+ * change is our own and not committed it is another mark than afterwards: what
+ * is loaded before the commit lacks the rows that this transaction wrote so.
  */
 static uint32
 trigger_fingerprint(const Oid *relids)
@@ -227,6 +229,8 @@ trigger_fingerprint(const Oid *relids)
 		{
 			fingerprint = hash_combine(fingerprint, HeapTupleHeaderGetRawXmin(tuple->t_data));
 			fingerprint = hash_combine(fingerprint, hash_bytes((unsigned char *) &tuple->t_self, sizeof(ItemPointerData)));
+			if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple->t_data)))
+				fingerprint = hash_combine(fingerprint, 1);
 		}
 		systable_endscan(scan);
 	}
@@ -395,6 +399,8 @@ touch(const OmsGateKey *key)
 	relids = relations();
 	for (i = 0; i < OMS_GATE_TABLES; i++)
 		LockRelationOid(relids[i], AccessShareLock);
+	/* With the locks came word of changes committed before them. */
+	relids = relations();
 	memset(&entry_key, 0, sizeof(entry_key));
 	entry_key.database = MyDatabaseId;
 	entry_key.relation = relids[0];
