@@ -20,10 +20,15 @@ enum
 
 enum
 {
+	ST_LOCK_ORDER,
 	ST_LINE_ALLOCATED
 };
 
 static OmsStatement statements[] = {
+	/* First, so that the sum below sees what another session has just added to the line. */
+	[ST_LOCK_ORDER] = {
+		"SELECT 1 FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 FOR NO KEY UPDATE", 2, {INT4OID, INT8OID}
+	},
 	/* Units of the line that its promises cover: for a kit, of the part that has fewest. */
 	[ST_LINE_ALLOCATED] = {
 		"UPDATE oms.order_line l SET allocated = coalesce(CASE WHEN EXISTS (SELECT 1 FROM oms.order_line_component c "
@@ -63,6 +68,7 @@ refresh_line(TriggerData *trigdata, HeapTuple tuple)
 	values[2] = oms_row_get(trigdata, tuple, RES_LINE, &isnull);
 	values[3] = oms_row_get(trigdata, tuple, RES_ITEM, &isnull);
 	oms_begin_trigger(trigdata);
+	oms_run(&statements[ST_LOCK_ORDER], values, NULL);
 	if (oms_run_guarded(&statements[ST_LINE_ALLOCATED], values, NULL) == 0 &&
 		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		ereport(ERROR,
