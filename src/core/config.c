@@ -169,6 +169,21 @@ find_setting(const MerchantConfig *config, int32 channel, const char *name)
 	return found;
 }
 
+/* A setting that placing cannot do without. */
+static const char *
+require_setting(const MerchantConfig *config, int32 channel, const char *name)
+{
+	const char *value = find_setting(config, channel, name);
+
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(OMS_CONFIGURATION),
+				 errmsg("setting \"%s\" has no default", name),
+				 errdetail("Its row of oms.setting_definition is missing."),
+				 errhint("Run CALL oms.install(), which brings it back.")));
+	return value;
+}
+
 static void
 load_channels(MerchantConfig *config, MemoryContext context)
 {
@@ -195,10 +210,10 @@ load_channels(MerchantConfig *config, MemoryContext context)
 		channel->nlocations = ArrayGetNItems(ARR_NDIM(locations), ARR_DIMS(locations));
 		channel->locations = MemoryContextAlloc(context, (channel->nlocations + 1) * sizeof(int32));
 		memcpy(channel->locations, ARR_DATA_PTR(locations), channel->nlocations * sizeof(int32));
-		channel->confirm = strcmp(find_setting(config, channel->channel, "confirmation"), "auto") == 0;
-		channel->rounding = strcmp(find_setting(config, channel->channel, "rounding"), "half-up") == 0 ?
+		channel->confirm = strcmp(require_setting(config, channel->channel, "confirmation"), "auto") == 0;
+		channel->rounding = strcmp(require_setting(config, channel->channel, "rounding"), "half-up") == 0 ?
 			OMS_HALF_UP : OMS_HALF_EVEN;
-		allocation = find_setting(config, channel->channel, "allocation");
+		allocation = require_setting(config, channel->channel, "allocation");
 		channel->allocation = strcmp(allocation, "strict") == 0 ? OMS_ALLOCATE_STRICT :
 			strcmp(allocation, "backorder") == 0 ? OMS_ALLOCATE_BACKORDER : OMS_ALLOCATE_NONE;
 	}

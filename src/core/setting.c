@@ -14,17 +14,25 @@ static OmsStatement allowed = {
 	2, {TEXTOID, TEXTOID}, NULL
 };
 
-/* BEFORE INSERT OR UPDATE row on setting: the value is one of those allowed (OM011). */
+/*
+ * BEFORE INSERT OR UPDATE row on setting: the value is one of those allowed
+ * (OM011).  A null is left to the column's constraint, which comes later.
+ */
 Datum
 oms_setting_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
 	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
-	bool		isnull;
-	Datum		values[2] = {oms_row_get(trigdata, tuple, 3, &isnull), oms_row_get(trigdata, tuple, 4, &isnull)};
+	bool		noname;
+	bool		novalue;
+	Datum		values[2];
 
+	values[0] = oms_row_get(trigdata, tuple, 3, &noname);
+	values[1] = oms_row_get(trigdata, tuple, 4, &novalue);
+	if (noname || novalue)
+		return PointerGetDatum(tuple);
 	oms_begin_trigger(trigdata);
-	if (!isnull && oms_run(&allowed, values, NULL) > 0 && !oms_get_bool(0, 2))
+	if (oms_run(&allowed, values, NULL) > 0 && !oms_get_bool(0, 2))
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
 				 errmsg("setting \"%s\" cannot be \"%s\"", TextDatumGetCString(values[0]), TextDatumGetCString(values[1])),

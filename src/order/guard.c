@@ -84,11 +84,17 @@ static void
 check_transition(TriggerData *trigdata, HeapTuple old, HeapTuple new)
 {
 	bool		isnull;
-	char	   *from = row_text(trigdata, old, ORDER_LIFECYCLE);
-	char	   *to = row_text(trigdata, new, ORDER_LIFECYCLE);
+	char	   *from;
+	char	   *to;
 	OmsOrderHead head = {0};
 	Datum		values[2];
 
+	/* No state at all is refused by the column's constraint, which comes later. */
+	(void) oms_row_get(trigdata, new, ORDER_LIFECYCLE, &isnull);
+	if (isnull)
+		return;
+	from = row_text(trigdata, old, ORDER_LIFECYCLE);
+	to = row_text(trigdata, new, ORDER_LIFECYCLE);
 	head.merchant = DatumGetInt32(oms_row_get(trigdata, new, ORDER_MERCHANT, &isnull));
 	head.order_id = DatumGetInt64(oms_row_get(trigdata, new, ORDER_ID, &isnull));
 	head.on_hold = DatumGetBool(oms_row_get(trigdata, new, ORDER_ON_HOLD, &isnull));
