@@ -34,7 +34,7 @@ COMMENT ON FUNCTION oms.order_differences(int, jsonb) IS 'How a document differs
 CREATE FUNCTION oms.place_orders(merchant int, source text DEFAULT NULL, max_orders bigint DEFAULT NULL,
 	OUT orders bigint, OUT accepted bigint, OUT repeated bigint, OUT refused bigint, OUT lines bigint) RETURNS record
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_place_orders';
-COMMENT ON FUNCTION oms.place_orders(int, text, bigint) IS 'Places every waiting row of staged_order of a source (null: of all), in order of source and position, in this one statement, at most max_orders. Each row gets its order_id, or the SQLSTATE, message and detail of its refusal. Returns how many were read, became an order, were an order already, and were refused, and the lines placed. The result equals placing them one by one';
+COMMENT ON FUNCTION oms.place_orders(int, text, bigint) IS 'Places every waiting row of staged_order of a source (null: of all), in order of source and position, in this one statement, at most max_orders. Each row gets its order_id, or the SQLSTATE, message and detail of its refusal. Returns how many were read, became an order, were an order already, and were refused, and the lines placed. The result equals placing them one by one. A second call at the same time waits for the first and passes over what it has placed';
 
 CREATE FUNCTION oms.cancel_line(merchant int, order_id bigint, line_no int, quantity int DEFAULT NULL,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS int

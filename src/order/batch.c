@@ -34,9 +34,10 @@ enum
 };
 
 static OmsStatement statements[] = {
+	/* Locked, so that a second call waits for the first to end and passes over what it has placed. */
 	[ST_WAITING] = {
 		"SELECT source, position, document FROM oms.staged_order WHERE merchant_id = $1 "
-		"AND (source = $2 OR $2 IS NULL) AND order_id IS NULL AND error_code IS NULL ORDER BY source, position",
+		"AND (source = $2 OR $2 IS NULL) AND order_id IS NULL AND error_code IS NULL ORDER BY source, position FOR NO KEY UPDATE",
 		2, {INT4OID, TEXTOID}
 	},
 	[ST_PLACED] = {
@@ -79,9 +80,24 @@ typedef struct Batch
 typedef void (*Step) (Batch *batch, Staged *staged);
 
 /*
+ * Whether a failure says nothing of the order: a cancel, a lock that was not
+ * had in time, memory, serialization.  Another attempt may well succeed.
+ */
+static bool
+ends_all(int code)
+{
+	int			class = ERRCODE_TO_CATEGORY(code);
+
+	return class == ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE) ||
+		class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) ||
+		code == ERRCODE_LOCK_NOT_AVAILABLE || code == OMS_BUSY || code == OMS_NOT_INSTALLED;
+}
+
+/*
  * Runs a step for one order in a savepoint; a refusal is kept with the order.
- * What is not about the order (cancel, out of memory, serialization, lost
- * locks) ends the whole statement.
+ * What is not about the order ends the whole statement.
  */
 static bool
 in_savepoint(Batch *batch, Staged *staged, Step step)
@@ -101,19 +117,13 @@ in_savepoint(Batch *batch, Staged *staged, Step step)
 	}
 	PG_CATCH();
 	{
-		int			class;
-
 		MemoryContextSwitchTo(batch->chunk_context);
 		staged->error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		class = ERRCODE_TO_CATEGORY(staged->error->sqlerrcode);
-		if (class == ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED) ||
-			class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
-			class == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE) ||
-			class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR))
+		if (ends_all(staged->error->sqlerrcode))
 			ReThrowError(staged->error);
 		staged->draft = NULL;
 		done = false;
@@ -235,8 +245,16 @@ static void
 write_chunk(Batch *batch)
 {
 	Staged		whole = {0};
+	bool		repeated[CHUNK] = {false};
+	int			promises[CHUNK] = {0};
 	int			i;
 
+	for (i = 0; i < batch->n; i++)
+		if (batch->staged[i].draft != NULL)
+		{
+			repeated[i] = batch->staged[i].draft->repeated;
+			promises[i] = batch->staged[i].draft->npromises;
+		}
 	if (in_savepoint(batch, &whole, write_all_step))
 		return;
 	for (i = 0; i < batch->n; i++)
@@ -246,6 +264,9 @@ write_chunk(Batch *batch)
 
 		if (draft == NULL)
 			continue;
+		/* What was found repeated, and given back, went with the savepoint. */
+		draft->repeated = repeated[i];
+		draft->npromises = promises[i];
 		if (staged->first != NULL && staged->first->draft == NULL)
 			(void) in_savepoint(batch, staged, place_step);
 		else if (!draft->repeated && !in_savepoint(batch, staged, write_step))
