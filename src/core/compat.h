@@ -31,4 +31,11 @@
 	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
 #endif
 
+/* The number of the running transaction within its backend moved in 17. */
+#if PG_VERSION_NUM < 170000
+#define OMS_LOCAL_TRANSACTION (MyProc->lxid)
+#else
+#define OMS_LOCAL_TRANSACTION (MyProc->vxid.lxid)
+#endif
+
 #endif							/* OMS_COMPAT_H */

@@ -5,6 +5,7 @@
  */
 #include "core/oms.h"
 
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 
@@ -16,6 +17,9 @@
 
 PG_FUNCTION_INFO_V1(oms_place_order_document);
 PG_FUNCTION_INFO_V1(oms_place_order_arrays);
+
+/* How many references one transaction locks: the table of locks is everybody's, and small. */
+#define MAX_REFERENCE_LOCKS 32
 
 enum
 {
@@ -62,13 +66,23 @@ is_repeated(FunctionCallInfo fcinfo, int key_argument, int32 merchant, const cha
  * Waits for another session that is placing the same external reference, so
  * that its order is seen here before stock is asked for again.  The unique
  * index decides; this only spares a refusal for want of the units that the
- * very same order has just taken.
+ * very same order has just taken.  So a transaction of many orders does it for
+ * the first ones alone.
  */
 static void
 wait_for_reference(const OmsDraft *draft)
 {
+	static LocalTransactionId transaction = InvalidLocalTransactionId;
+	static int	locks = 0;
 	uint64		hash = oms_hash_text(oms_hash_int64(oms_hash_int64(0, draft->merchant), draft->channel), draft->external_ref);
 
+	if (transaction != OMS_LOCAL_TRANSACTION)
+	{
+		transaction = OMS_LOCAL_TRANSACTION;
+		locks = 0;
+	}
+	if (locks++ >= MAX_REFERENCE_LOCKS)
+		return;
 	(void) DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum((int64) hash));
 }
 

@@ -1,6 +1,6 @@
 -- Orders at the edges: charges alone, lines that wait for their SKU and are cancelled, a batch with one that cannot be written.
 BEGIN;
-SELECT plan(19);
+SELECT plan(20);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 100, 'opening') \g /dev/null
 
@@ -43,5 +43,9 @@ SELECT is((SELECT email FROM oms.sales_order WHERE external_ref = 'R1'), 'good',
 SELECT is((SELECT count(DISTINCT order_id)::int FROM oms.staged_order WHERE source = 's' AND position IN (2, 3)), 1, 'and the next repeats it');
 SELECT is(oms.available(1, 1), 96::bigint, 'units of what was refused are free');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- Many orders with references in one transaction leave the table of locks to others.
+SELECT count(oms.place_order(1, jsonb_build_object('external_ref', 'L' || n, 'shipping', 1))) FROM generate_series(1, 200) n \g /dev/null
+SELECT cmp_ok((SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), '<', 50, 'locks of a transaction do not grow with its orders');
 SELECT * FROM finish();
 ROLLBACK;
