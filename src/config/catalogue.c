@@ -8,6 +8,7 @@
 
 #include "common/hashfn.h"
 #include "utils/array.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -18,8 +19,12 @@
 
 PG_FUNCTION_INFO_V1(oms_kit_component_guard);
 
-/* Beyond so many items the cache starts anew, so that its memory is bounded. */
+/* Beyond so many items or SKUs the cache starts anew, so that its memory is bounded. */
 #define MAX_ITEMS 100000
+#define MAX_SKUS (4 * MAX_ITEMS)
+
+/* Of the advisory lock that those who write parts of kits take, with the merchant. */
+#define KIT_LOCK 0x6f6d736b
 
 enum
 {
@@ -51,10 +56,10 @@ static OmsStatement statements[] = {
 	/* Nested kits multiplied out; only parts that are no kits themselves. */
 	[ST_COMPONENTS] = {
 		"WITH RECURSIVE part (kit_id, item_id, quantity) AS ("
-		"SELECT kit_id, item_id, quantity::bigint FROM oms.kit_component WHERE merchant_id = $1 AND kit_id = ANY($2) "
+		"SELECT kit_id, item_id, quantity::numeric FROM oms.kit_component WHERE merchant_id = $1 AND kit_id = ANY($2) "
 		"UNION ALL SELECT p.kit_id, c.item_id, p.quantity * c.quantity FROM part p "
 		"JOIN oms.kit_component c ON c.merchant_id = $1 AND c.kit_id = p.item_id) "
-		"SELECT p.kit_id, p.item_id, sum(p.quantity)::int FROM part p "
+		"SELECT p.kit_id, p.item_id, least(sum(p.quantity), 2147483647)::int FROM part p "
 		"JOIN oms.item i ON i.merchant_id = $1 AND i.item_id = p.item_id WHERE i.kind = 'stocked' "
 		"GROUP BY 1, 2 ORDER BY 1, 2",
 		2, {INT4OID, INT8ARRAYOID}
@@ -80,7 +85,7 @@ typedef struct ItemEntry
 	OmsItem    *item;
 } ItemEntry;
 
-/* A SKU within a merchant; channel 0 means the item's own. */
+/* A SKU as a channel means it: the same one may be an alias in another. */
 typedef struct SkuKey
 {
 	int32		merchant;
@@ -131,7 +136,8 @@ catalogue(void)
 	Catalogue  *result;
 
 	if (cache.valid && cache.data != NULL &&
-		hash_get_num_entries(((Catalogue *) cache.data)->items) > MAX_ITEMS)
+		(hash_get_num_entries(((Catalogue *) cache.data)->items) > MAX_ITEMS ||
+		 hash_get_num_entries(((Catalogue *) cache.data)->skus) > MAX_SKUS))
 		cache.valid = false;
 	if (oms_cache_fresh(&cache) && cache.data != NULL)
 		return cache.data;
@@ -202,6 +208,9 @@ load_prices(Catalogue *cat, int32 merchant, Datum *arguments)
 		if (item == NULL || item->item != oms_get_int64(i, 1))
 		{
 			item = find_item(cat, merchant, oms_get_int64(i, 1));
+			/* Made since the items were read: it will be, when somebody asks for it again. */
+			if (item == NULL)
+				continue;
 			item->prices = &prices[i];
 			item->nprices = 0;
 		}
@@ -228,9 +237,18 @@ load_components(Catalogue *cat, int32 merchant, Datum *arguments)
 		if (kit == NULL || kit->item != oms_get_int64(i, 1))
 		{
 			kit = find_item(cat, merchant, oms_get_int64(i, 1));
+			if (kit == NULL)
+				continue;
 			kit->components = &components[i];
 			kit->ncomponents = 0;
 		}
+		if (oms_get_int32(i, 3) > OMS_MAX_PER_KIT)
+			ereport(ERROR,
+					(errcode(OMS_CONFIGURATION),
+					 errmsg("kit \"%s\" has too many parts", kit->sku),
+					 errdetail("One of it would hold more than %d of item " INT64_FORMAT ".",
+							   OMS_MAX_PER_KIT, oms_get_int64(i, 2)),
+					 errhint("Correct the quantities in oms.kit_component.")));
 		kit->ncomponents++;
 		components[i].item = oms_get_int64(i, 2);
 		components[i].per_unit = oms_get_int32(i, 3);
@@ -287,7 +305,7 @@ oms_catalogue_load(int32 merchant, int32 channel, const int64 *items, int nitems
 		int			i;
 
 		for (i = 0; i < nskus; i++)
-			if (find_sku(cat, merchant, channel, skus[i]) == NULL && find_sku(cat, merchant, 0, skus[i]) == NULL)
+			if (find_sku(cat, merchant, channel, skus[i]) == NULL)
 				unknown[nunknown++] = CStringGetTextDatum(skus[i]);
 		for (i = 0; i < nitems; i++)
 			if (find_item(cat, merchant, items[i]) == NULL)
@@ -304,7 +322,8 @@ oms_catalogue_load(int32 merchant, int32 channel, const int64 *items, int nitems
 
 				arguments[0] = Int32GetDatum(merchant);
 				arguments[1] = array;
-				keep_skus(cat, merchant, 0, oms_run(&statements[ST_BY_SKU], arguments, NULL), wanted, &nwanted);
+				keep_skus(cat, merchant, channel, oms_run(&statements[ST_BY_SKU], arguments, NULL), wanted, &nwanted);
+				/* After the items' own, for an alias of the channel goes before. */
 				arguments[1] = Int32GetDatum(channel);
 				arguments[2] = array;
 				keep_skus(cat, merchant, channel, oms_run(&statements[ST_BY_ALIAS], arguments, NULL), wanted, &nwanted);
@@ -334,8 +353,6 @@ oms_catalogue_sku(int32 merchant, int32 channel, const char *sku)
 {
 	SkuEntry   *entry = find_sku(cache.data, merchant, channel, sku);
 
-	if (entry == NULL)
-		entry = find_sku(cache.data, merchant, 0, sku);
 	return entry == NULL ? NULL : find_item(cache.data, merchant, entry->item);
 }
 
@@ -361,7 +378,11 @@ oms_catalogue_price(const OmsItem *item, const char *currency, int32 channel, in
 	return best;
 }
 
-/* BEFORE INSERT OR UPDATE row on kit_component: only kits have parts, and none is its own. */
+/*
+ * BEFORE INSERT OR UPDATE row on kit_component: only kits have parts, and none
+ * is its own.  Takes a lock of the merchant's kits until commit, for two
+ * sessions could close a circle that neither sees.
+ */
 Datum
 oms_kit_component_guard(PG_FUNCTION_ARGS)
 {
@@ -373,6 +394,7 @@ oms_kit_component_guard(PG_FUNCTION_ARGS)
 
 	for (i = 0; i < 3; i++)
 		values[i] = oms_row_get(trigdata, tuple, i + 1, &isnull);
+	(void) DirectFunctionCall2(pg_advisory_xact_lock_int4, Int32GetDatum(KIT_LOCK), values[0]);
 	oms_begin_trigger(trigdata);
 	oms_run(&statements[ST_KIT_CYCLE], values, NULL);
 	if (oms_get_bool(0, 1))

@@ -7,6 +7,9 @@
 #ifndef OMS_CATALOGUE_H
 #define OMS_CATALOGUE_H
 
+/* Units of one part in one kit, nested kits multiplied out: with the largest line far from overflow. */
+#define OMS_MAX_PER_KIT 1000000
+
 typedef enum OmsItemKind
 {
 	OMS_STOCKED,
