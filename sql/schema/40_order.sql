@@ -281,7 +281,7 @@ CREATE OR REPLACE TRIGGER order_hold_truncate BEFORE TRUNCATE ON oms.order_hold
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('Use release_hold()');
 CREATE OR REPLACE TRIGGER order_hold_refresh AFTER INSERT OR UPDATE ON oms.order_hold
 	FOR EACH ROW EXECUTE FUNCTION oms.order_hold_refresh();
-CREATE OR REPLACE TRIGGER item_maps AFTER INSERT OR UPDATE OF sku ON oms.item
+CREATE OR REPLACE TRIGGER item_maps AFTER INSERT OR UPDATE OF sku, active ON oms.item
 	FOR EACH ROW EXECUTE FUNCTION oms.map_lines();
 CREATE OR REPLACE TRIGGER item_alias_maps AFTER INSERT OR UPDATE OF sku ON oms.item_alias
 	FOR EACH ROW EXECUTE FUNCTION oms.map_lines();

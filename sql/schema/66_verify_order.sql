@@ -99,7 +99,8 @@ UNION ALL
 SELECT l.merchant_id, 'unmapped_is_unknown', format('order %s line %s', l.order_id, l.line_no), format('item %s', i.item_id), 'unmapped'
 FROM oms.order_line l JOIN oms.sales_order o USING (merchant_id, order_id)
 	JOIN oms.item i ON i.merchant_id = l.merchant_id AND i.sku = l.sku
-WHERE l.item_id IS NULL AND l.cancelled < l.ordered AND o.lifecycle <> 'cancelled';
+WHERE l.item_id IS NULL AND l.cancelled < l.ordered AND o.lifecycle <> 'cancelled' AND i.active AND (i.kind <> 'kit'
+	OR EXISTS (SELECT 1 FROM oms.kit_component c WHERE c.merchant_id = i.merchant_id AND c.kit_id = i.item_id));
 COMMENT ON VIEW oms.verify_order IS 'Broken invariants of orders; see verify()';
 COMMENT ON COLUMN oms.verify_order.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.verify_order.rule IS 'Invariant that is broken';

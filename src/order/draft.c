@@ -28,16 +28,21 @@ static OmsStatement statements[] = {
 	},
 };
 
-static OmsDraft *
-new_draft(const OmsChannel *channel, const char *actor)
+static void
+require_active(const OmsChannel *channel)
 {
-	OmsDraft   *draft;
-
 	if (!channel->active)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
 				 errmsg("channel \"%s\" is not active", channel->code),
 				 errhint("Set its active to true, or use another channel.")));
+}
+
+static OmsDraft *
+new_draft(const OmsChannel *channel, const char *actor)
+{
+	OmsDraft   *draft;
+
 	draft = palloc0(sizeof(OmsDraft));
 	draft->merchant = channel->merchant;
 	draft->channel = channel->channel;
@@ -80,7 +85,19 @@ oms_draft_new(int32 merchant, int32 channel, const char *actor)
 	found = oms_channel(merchant, channel);
 	if (found == NULL)
 		oms_error_unknown("channel", merchant, channel);
+	require_active(found);
 	return new_draft(found, actor);
+}
+
+/* The same for an order that was accepted before: its channel may be closed by now. */
+OmsDraft *
+oms_draft_of_order(int32 merchant, int32 channel)
+{
+	const OmsChannel *found = oms_channel(merchant, channel);
+
+	if (found == NULL)
+		oms_error_unknown("channel", merchant, channel);
+	return new_draft(found, NULL);
 }
 
 OmsDraft *
@@ -90,6 +107,7 @@ oms_draft_for_code(int32 merchant, const char *code, const char *actor)
 
 	if (found == NULL)
 		oms_error_unknown_code("channel", merchant, code);
+	require_active(found);
 	return new_draft(found, actor);
 }
 

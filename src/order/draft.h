@@ -117,6 +117,7 @@ extern void oms_draft_check_address(Datum address, const char *key);
 
 /* draft.c */
 extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor);
+extern OmsDraft *oms_draft_of_order(int32 merchant, int32 channel);
 extern OmsDraft *oms_draft_for_code(int32 merchant, const char *code, const char *actor);
 extern void oms_draft_resolve(OmsDraft *draft);
 extern void oms_draft_admit(OmsDraft *draft);

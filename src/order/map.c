@@ -77,7 +77,7 @@ typedef struct Waiting
 static void
 map_line(int32 merchant, int64 item, const Waiting *waiting)
 {
-	OmsDraft   *draft = oms_draft_new(merchant, waiting->channel, NULL);
+	OmsDraft   *draft = oms_draft_of_order(merchant, waiting->channel);
 	OmsDraftLine line = {0};
 	Datum		values[6];
 	int			i;
@@ -90,7 +90,10 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 	oms_draft_resolve(draft);
 	if (draft->allocation == OMS_ALLOCATE_STRICT)
 		draft->allocation = OMS_ALLOCATE_BACKORDER;
-	oms_draft_admit(draft);
+	if (draft->nlocations > 0)
+		oms_draft_admit(draft);
+	else if (draft->allocation != OMS_ALLOCATE_NONE && line.kind != OMS_SERVICE)
+		line.backordered = line.quantity;
 
 	values[0] = Int32GetDatum(merchant);
 	values[1] = Int64GetDatum(waiting->order_id);
@@ -116,6 +119,20 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 	values[4] = Int32GetDatum(line.allocated);
 	values[5] = Int32GetDatum(line.backordered);
 	oms_run_guarded(&statements[ST_MAP], values, NULL);
+}
+
+/*
+ * Whether lines can be of the item yet: not while it is inactive, or a kit
+ * whose parts are still to come.
+ */
+static bool
+can_be_ordered(int32 merchant, int64 id)
+{
+	const OmsItem *item;
+
+	oms_catalogue_load(merchant, 0, &id, 1, NULL, 0);
+	item = oms_catalogue_item(merchant, id);
+	return item != NULL && item->active && (item->kind != OMS_KIT || item->ncomponents > 0);
 }
 
 /* Writes the event of a mapped line. */
@@ -151,10 +168,11 @@ release_when_mapped(int32 merchant, const Waiting *waiting)
 }
 
 /*
- * AFTER INSERT OR UPDATE OF sku row on item (its own SKU, in every channel)
- * and on item_alias (that SKU, in its channel).  An UPDATE to the same SKU is
- * the way out for an order that was placed while the item was being made:
- * neither saw the other.
+ * AFTER INSERT OR UPDATE OF sku, active row on item (its own SKU, in every
+ * channel) and OF sku on item_alias (that SKU, in its channel).  What cannot be
+ * ordered yet leaves its lines waiting.  An UPDATE to the same SKU is the way
+ * out for a kit that got its parts later, and for an order that was placed
+ * while the item was being made: neither saw the other.
  */
 Datum
 oms_map_lines(PG_FUNCTION_ARGS)
@@ -183,7 +201,7 @@ oms_map_lines(PG_FUNCTION_ARGS)
 		waiting[i].line_no = oms_get_int32(i, 2);
 		waiting[i].channel = oms_get_int32(i, 3);
 	}
-	for (i = 0; i < rows; i++)
+	for (i = 0; i < rows && can_be_ordered(merchant, item); i++)
 	{
 		OmsOrderHead head;
 

@@ -1,6 +1,6 @@
 -- Orders at the edges: charges alone, lines that wait for their SKU and are cancelled, a batch with one that cannot be written.
 BEGIN;
-SELECT plan(20);
+SELECT plan(33);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 100, 'opening') \g /dev/null
 
@@ -47,5 +47,31 @@ SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 -- Many orders with references in one transaction leave the table of locks to others.
 SELECT count(oms.place_order(1, jsonb_build_object('external_ref', 'L' || n, 'shipping', 1))) FROM generate_series(1, 200) n \g /dev/null
 SELECT cmp_ok((SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), '<', 50, 'locks of a transaction do not grow with its orders');
+
+-- Lines that wait for a SKU do not keep the catalogue from being written: what cannot be ordered yet leaves them waiting.
+INSERT INTO oms.channel (merchant_id, channel_id, code, name, currency) VALUES (1, 8, 'closed', 'To be closed', 'EUR'), (1, 9, 'bare', 'No location', 'EUR');
+INSERT INTO oms.channel_location (merchant_id, channel_id, location_id) VALUES (1, 8, 1);
+CREATE FUNCTION pg_temp.wait(channel text, sku text) RETURNS bigint LANGUAGE sql AS $$
+	SELECT oms.place_order(1, jsonb_build_object('channel', $1, 'lines', jsonb_build_array(jsonb_build_object('sku', $2, 'quantity', 2, 'unit_price', '1')))) $$;
+CREATE FUNCTION pg_temp.waits(o bigint) RETURNS text LANGUAGE sql AS $$
+	SELECT (lifecycle, on_hold, item_id, allocated, backordered)::text FROM oms.sales_order JOIN oms.order_line USING (merchant_id, order_id) WHERE merchant_id = 1 AND order_id = $1 $$;
+SELECT pg_temp.wait('web', 'LATEKIT') AS kit, pg_temp.wait('web', 'LATER') AS later, pg_temp.wait('closed', 'LAST') AS closed, pg_temp.wait('bare', 'LAST') AS bare \gset
+SELECT lives_ok($$ INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 30, 'LATEKIT', 'Its parts come next', 'kit') $$, 'a kit can be made ahead of its parts');
+SELECT is(pg_temp.waits(:kit), '(placed,t,,0,0)', 'its line waits on');
+INSERT INTO oms.kit_component (merchant_id, kit_id, item_id, quantity) VALUES (1, 30, 1, 3);
+SELECT results_eq('SELECT rule, object, found FROM oms.verify(1)', format($$ VALUES ('unmapped_is_unknown', 'order %s line 1', 'unmapped') $$, :kit), 'verify() tells when it has them');
+UPDATE oms.item SET sku = sku WHERE item_id = 30;
+SELECT is(pg_temp.waits(:kit), '(confirmed,f,30,2,0)', 'writing its SKU again maps');
+SELECT is((SELECT sum(quantity)::int FROM oms.reservation WHERE order_id = :kit), 6, 'and promises its parts');
+SELECT lives_ok($$ INSERT INTO oms.item (merchant_id, item_id, sku, title, active) VALUES (1, 31, 'LATER', 'Not yet', false) $$, 'an item can be made inactive');
+SELECT is(pg_temp.waits(:later), '(placed,t,,0,0)', 'its line waits on');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'which is no fault');
+UPDATE oms.item SET active = true WHERE item_id = 31;
+SELECT is(pg_temp.waits(:later), '(confirmed,f,31,0,2)', 'made active, it maps');
+UPDATE oms.channel SET active = false WHERE channel_id = 8;
+SELECT lives_ok($$ INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 32, 'LAST', 'For orders of long ago') $$, 'lines of a closed channel, or of one without locations, do not keep an item out');
+SELECT is(pg_temp.waits(:closed), '(confirmed,f,32,0,2)', 'the closed channel''s order goes on');
+SELECT is(pg_temp.waits(:bare), '(confirmed,f,32,0,2)', 'the other''s is backordered');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 SELECT * FROM finish();
 ROLLBACK;
