@@ -150,6 +150,13 @@ number_text(JsonbContainer *object, const OmsPath *path, const char *key, const 
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+/* What a message says of a number: a JSON number may have a hundred thousand digits. */
+static const char *
+clipped(const char *number)
+{
+	return strlen(number) <= 64 ? number : psprintf("%.61s...", number);
+}
+
 /* A whole number within bounds; false when absent. */
 bool
 oms_json_int64(JsonbContainer *object, const OmsPath *path, const char *key, int64 min, int64 max, int64 *result)
@@ -160,7 +167,7 @@ oms_json_int64(JsonbContainer *object, const OmsPath *path, const char *key, int
 		return false;
 	if (!oms_text_to_scaled(text, 0, result) || *result < min || *result > max)
 		oms_error_document(path, key, psprintf("a whole number from " INT64_FORMAT " to " INT64_FORMAT ", not %s",
-											   min, max, text));
+											   min, max, clipped(text)));
 	return true;
 }
 
@@ -173,7 +180,7 @@ oms_json_scaled(JsonbContainer *object, const OmsPath *path, const char *key, in
 	if (text == NULL)
 		return false;
 	if (!oms_text_to_scaled(text, scale, result))
-		oms_error_document(path, key, psprintf("a number with at most %d decimals, not %s", scale, text));
+		oms_error_document(path, key, psprintf("a number with at most %d decimals, not %s", scale, clipped(text)));
 	return true;
 }
 
@@ -190,11 +197,53 @@ oms_json_container(JsonbContainer *object, const OmsPath *path, const char *key,
 	return value->val.binary.data;
 }
 
+/* So many digits, and where they end; null when there are others. */
+static const char *
+digits(const char *p, int least, int most)
+{
+	int			n = (int) strspn(p, "0123456789");
+
+	return n < least || n > most ? NULL : p + n;
+}
+
+/*
+ * An ISO 8601 date with or without time and offset, and nothing that depends on
+ * the session's DateStyle or TimeZone: without an offset it is UTC.  Returns
+ * the text with an offset, or null.
+ */
+static const char *
+iso_instant(const char *text)
+{
+	const char *p = digits(text, 4, 6);
+
+	if (p == NULL || *p++ != '-' || (p = digits(p, 2, 2)) == NULL || *p++ != '-' || (p = digits(p, 2, 2)) == NULL)
+		return NULL;
+	if (*p == '\0')
+		return psprintf("%s 00:00Z", text);
+	if ((*p != 'T' && *p != ' ') || (p = digits(p + 1, 2, 2)) == NULL || *p++ != ':' || (p = digits(p, 2, 2)) == NULL)
+		return NULL;
+	if (*p == ':' && (p = digits(p + 1, 2, 2)) == NULL)
+		return NULL;
+	if (*p == '.' && (p = digits(p + 1, 1, 12)) == NULL)
+		return NULL;
+	if (*p == '\0')
+		return psprintf("%sZ", text);
+	if (strcmp(p, "Z") == 0)
+		return text;
+	if ((*p != '+' && *p != '-') || (p = digits(p + 1, 2, 4)) == NULL)
+		return NULL;
+	/* Offsets of long ago have seconds too. */
+	while (*p == ':')
+		if ((p = digits(p + 1, 2, 2)) == NULL)
+			return NULL;
+	return *p == '\0' ? text : NULL;
+}
+
 /* An ISO 8601 instant; false when absent. */
 bool
 oms_json_timestamp(JsonbContainer *object, const OmsPath *path, const char *key, TimestampTz *result)
 {
-	char	   *text = oms_json_text(object, path, key, 64, false);
+	const char *text = oms_json_text(object, path, key, 64, false);
 	char		buf[MAXDATELEN + MAXDATEFIELDS];
 	char	   *field[MAXDATEFIELDS];
 	int			ftype[MAXDATEFIELDS];
@@ -206,7 +255,8 @@ oms_json_timestamp(JsonbContainer *object, const OmsPath *path, const char *key,
 
 	if (text == NULL)
 		return false;
-	if (strlen(text) > MAXDATELEN ||
+	text = iso_instant(text);
+	if (text == NULL || strlen(text) > MAXDATELEN ||
 		ParseDateTime(text, buf, sizeof(buf), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
 		OMS_DECODE_DATETIME(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 ||
 		dtype != DTK_DATE ||

@@ -24,7 +24,8 @@ error_range(const char *what, const char *value, int scale)
 	ereport(ERROR,
 			(errcode(OMS_MONEY_RANGE),
 			 errmsg("%s is out of range", what),
-			 errdetail("%s was given; at most %d decimals and about 18 digits in all are held.", value, scale),
+			 errdetail("%.64s%s was given; at most %d decimals and about 18 digits in all are held.",
+					   value, strlen(value) > 64 ? "..." : "", scale),
 			 errhint("Round the value to the currency's smallest unit first.")));
 }
 

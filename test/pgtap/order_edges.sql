@@ -1,6 +1,6 @@
 -- Orders at the edges: charges alone, lines that wait for their SKU and are cancelled, a batch with one that cannot be written.
 BEGIN;
-SELECT plan(33);
+SELECT plan(36);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 100, 'opening') \g /dev/null
 
@@ -73,5 +73,34 @@ SELECT lives_ok($$ INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUE
 SELECT is(pg_temp.waits(:closed), '(confirmed,f,32,0,2)', 'the closed channel''s order goes on');
 SELECT is(pg_temp.waits(:bare), '(confirmed,f,32,0,2)', 'the other''s is backordered');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- When an order was placed does not depend on the session's settings.
+CREATE FUNCTION pg_temp.placed(at text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE o bigint := oms.place_order(1, jsonb_build_object('channel', 'web', 'placed_at', at, 'shipping', 1));
+BEGIN
+	RETURN (SELECT to_char(placed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') FROM oms.sales_order WHERE merchant_id = 1 AND order_id = o);
+END $$;
+CREATE TEMPORARY TABLE instant (given text, meant text);
+INSERT INTO instant VALUES ('2026-01-31T10:00:00Z', '2026-01-31 10:00:00.000'), ('2026-01-31T10:00:00', '2026-01-31 10:00:00.000'), ('2026-01-31 10:00', '2026-01-31 10:00:00.000'),
+	('2026-01-31T10:00:00.125+05:30', '2026-01-31 04:30:00.125'), ('2026-01-31T10:00-0800', '2026-01-31 18:00:00.000'), ('2026-02-01T00:30+14', '2026-01-31 10:30:00.000'),
+	('2026-01-02', '2026-01-02 00:00:00.000'), ('1899-12-31T00:00:00+00:53:28', '1899-12-30 23:06:32.000');
+SELECT is_empty('SELECT given, pg_temp.placed(given) FROM instant WHERE pg_temp.placed(given) <> meant', 'instants of ISO 8601, as the server is set');
+SET LOCAL TimeZone = 'Asia/Tokyo';
+SET LOCAL DateStyle = 'German, DMY';
+SELECT is_empty('SELECT given, pg_temp.placed(given) FROM instant WHERE pg_temp.placed(given) <> meant', 'and as another session is');
+RESET TimeZone;
+RESET DateStyle;
+-- A number of a hundred thousand digits is refused in a message of one line.
+CREATE FUNCTION pg_temp.says(document jsonb) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE m text; d text;
+BEGIN
+	PERFORM oms.place_order(1, document);
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL;
+	RETURN length(m) + length(d);
+END $$;
+SELECT cmp_ok(max(pg_temp.says(d)), '<', 250, 'however long the number, the message is short')
+	FROM unnest(ARRAY['{"channel": "web", "lines": [{"sku": "A", "quantity": 1e100000}]}', '{"channel": "web", "shipping": 1e100000}', '{"channel": 1e100000, "shipping": 1}']::jsonb[]) d;
 SELECT * FROM finish();
 ROLLBACK;
