@@ -22,13 +22,13 @@ COMMENT ON FUNCTION oms.guard_parent() IS 'Trigger: rows keep their key and are 
 CREATE FUNCTION oms.config_changed() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_config_changed';
 COMMENT ON FUNCTION oms.config_changed() IS 'Trigger: tells every backend to drop what it compiled from the table';
 CREATE FUNCTION oms.setting_guard() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_setting_guard';
-COMMENT ON FUNCTION oms.setting_guard() IS 'Trigger: a setting has one of its allowed values (OM011)';
+COMMENT ON FUNCTION oms.setting_guard() IS 'Trigger: a setting and its channel exist (OM002), and it has one of its allowed values (OM011)';
 
 CREATE FUNCTION oms.set_setting(merchant int, name text, value text, channel int DEFAULT 0) RETURNS text
 	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	INSERT INTO oms.setting (merchant_id, channel_id, name, value) VALUES ($1, coalesce($4, 0), $2, $3)
 	ON CONFLICT (merchant_id, channel_id, name) DO UPDATE SET value = excluded.value RETURNING value $$;
-COMMENT ON FUNCTION oms.set_setting(int, text, text, int) IS 'Sets a setting for a merchant, or for one of its channels; returns the value. Raises OM011 for a value that is not allowed';
+COMMENT ON FUNCTION oms.set_setting(int, text, text, int) IS 'Sets a setting for a merchant, or for one of its channels; returns the value. Raises OM002 for a setting or channel that does not exist, OM011 for a value that is not allowed';
 
 CREATE FUNCTION oms.effective_setting(merchant int, name text, channel int DEFAULT 0) RETURNS TABLE (value text, level text)
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -9,6 +9,8 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
 #include "core/config.h"
@@ -177,6 +179,8 @@ oms_units_share_sql(PG_FUNCTION_ARGS)
 typedef struct ProrateState
 {
 	int64		total;
+	Datum		given;			/* total and currency as the first row has them */
+	char	   *currency;
 	int			exponent;
 	int			n;
 	int			size;
@@ -190,6 +194,7 @@ oms_prorate_step(PG_FUNCTION_ARGS)
 	MemoryContext context,
 				old;
 	ProrateState *state;
+	text	   *currency;
 	int64		weight;
 
 	if (!AggCheckCallContext(fcinfo, &context))
@@ -202,18 +207,29 @@ oms_prorate_step(PG_FUNCTION_ARGS)
 				 errmsg("prorate needs a total, a weight and a currency in each row"),
 				 errdetail("One of them is null."),
 				 errhint("Use coalesce(weight, 0) where no weight means no share.")));
+	currency = PG_GETARG_TEXT_PP(3);
 	if (PG_ARGISNULL(0))
 	{
 		old = MemoryContextSwitchTo(context);
 		state = palloc0(sizeof(ProrateState));
-		state->exponent = oms_currency_exponent(text_to_cstring(PG_GETARG_TEXT_PP(3)));
+		state->exponent = oms_currency_exponent(text_to_cstring(currency));
 		state->total = oms_numeric_to_scaled(PG_GETARG_DATUM(1), state->exponent, "total");
+		state->given = datumCopy(PointerGetDatum(PG_GETARG_NUMERIC(1)), false, -1);
+		state->currency = text_to_cstring(currency);
 		state->size = 8;
 		state->weights = palloc(state->size * sizeof(int64));
 		MemoryContextSwitchTo(old);
 	}
 	else
 		state = (ProrateState *) PG_GETARG_POINTER(0);
+	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, state->given, PG_GETARG_DATUM(1))) ||
+		strlen(state->currency) != VARSIZE_ANY_EXHDR(currency) ||
+		memcmp(state->currency, VARDATA_ANY(currency), VARSIZE_ANY_EXHDR(currency)) != 0)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("prorate splits one total in one currency"),
+				 errdetail("Total or currency is not that of the first row."),
+				 errhint("Group by what each total belongs to.")));
 	weight = oms_numeric_to_scaled(PG_GETARG_DATUM(2), OMS_PRICE_SCALE, "weight");
 	if (weight < 0)
 		ereport(ERROR,

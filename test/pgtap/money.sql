@@ -1,6 +1,6 @@
 -- Arithmetic of amounts: shares that sum exactly, units of a line, rounding, currencies and ranges.
 BEGIN;
-SELECT plan(39);
+SELECT plan(41);
 SELECT setseed(0.42);
 
 -- Random totals of either sign and weights, for currencies of 0, 2 and 3 decimals.
@@ -77,7 +77,9 @@ SELECT throws_ok(format('SELECT %s', call), code, NULL, call || ': ' || code) FR
 	('oms.prorate(1, 1, ''ZZZ'')', 'OM012'),
 	('oms.prorate(0.5, 1, ''JPY'')', 'OM017'),
 	('oms.prorate(''Infinity'', 1, ''EUR'')', 'OM017'),
-	('oms.prorate(1, 0.000000001, ''EUR'')', 'OM017')) v (call, code);
+	('oms.prorate(1, 0.000000001, ''EUR'')', 'OM017'),
+	('oms.prorate(n, 1, ''EUR'') FROM generate_series(1, 2) n', 'OM011'),
+	('oms.prorate(1, 1, c) FROM unnest(''{EUR,USD}''::text[]) c', 'OM011')) v (call, code);
 
 -- Rounding at ties, as placing does it, in three currencies.
 INSERT INTO oms.channel (merchant_id, channel_id, code, name, currency) VALUES (1, 2, 'jp', 'Japan', 'JPY'), (1, 3, 'kw', 'Kuwait', 'KWD');

@@ -2,7 +2,7 @@
 -- ahead of NOT NULL, and must leave the refusal to it (a trigger in C that reads a null text ends the whole server).
 -- And configuration that is gone: named, not followed into the void.
 BEGIN;
-SELECT plan(10);
+SELECT plan(13);
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked'), (1, 2, 'K', 'Kit', 'kit');
 INSERT INTO oms.kit_component (merchant_id, kit_id, item_id, quantity) VALUES (1, 2, 1, 2);
@@ -40,6 +40,9 @@ SELECT is((SELECT code FROM attempt WHERE statement = 'UPDATE oms.sales_order SE
 SELECT throws_ok($$ INSERT INTO oms.setting (merchant_id, name, value) VALUES (1, NULL, 'x') $$, '23502', NULL, 'a setting without a name');
 SELECT throws_ok($$ SELECT oms.set_setting(1, NULL, 'x') $$, '23502', NULL, 'nor by its command');
 SELECT throws_ok($$ SELECT oms.set_setting(1, 'allocation', NULL) $$, '23502', NULL, 'a setting without a value');
+SELECT throws_ok($$ SELECT oms.set_setting(1, 'nonesuch', 'x') $$, 'OM002', NULL, 'a setting that does not exist');
+SELECT throws_ok($$ SELECT oms.set_setting(1, 'allocation', 'none', 99) $$, 'OM002', NULL, 'or of a channel that does not');
+SELECT lives_ok($$ SELECT oms.set_setting(1, 'allocation', 'strict', 1) $$, 'and of one that does');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 
 -- A default that somebody has deleted.
