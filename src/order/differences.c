@@ -22,7 +22,7 @@ enum
 static OmsStatement statements[] = {
 	[ST_ORDER] = {
 		"SELECT customer_id::text, email, phone, instructions, gift_note, ship_to::text, bill_to::text, "
-		"subtotal::text, discount::text, shipping::text, charges::text, tax::text, total::text "
+		"subtotal::text, discount::text, shipping::text, charges::text, tax::text, total::text, placed_at "
 		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
@@ -134,9 +134,14 @@ oms_order_differences(PG_FUNCTION_ARGS)
 				 errdetail("Channel %d has no order with external reference %s.", draft->channel,
 						   draft->external_ref == NULL ? "(none given)" : draft->external_ref),
 				 errhint("Place it with place_order().")));
-	oms_draft_resolve(draft);
 	values[0] = Int32GetDatum(merchant);
 	values[1] = Int64GetDatum(order_id);
+	oms_run(&statements[ST_ORDER], values, NULL);
+	/* As if it had come when the order did: prices have changed since, items are no longer sold. */
+	if (!draft->placed_at_given)
+		draft->placed_at = oms_get_int64(0, 14);
+	draft->compared = true;
+	oms_draft_resolve(draft);
 	oms_run(&statements[ST_ORDER], values, NULL);
 	compare_order(rsinfo, draft);
 	compare_lines(rsinfo, draft, (int) oms_run(&statements[ST_LINES], values, NULL));

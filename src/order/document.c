@@ -205,7 +205,7 @@ read_holds(OmsDraft *draft, JsonbContainer *document)
 	}
 }
 
-/* An id, or an object that describes a guest. */
+/* An id, or an object that describes a guest, or a customer by his reference. */
 static void
 read_customer(OmsDraft *draft, JsonbContainer *document)
 {
@@ -222,6 +222,7 @@ read_customer(OmsDraft *draft, JsonbContainer *document)
 	}
 	object = oms_json_container(document, NULL, "customer", false, true);
 	oms_json_only(object, &path, customer_fields);
+	draft->customer_ref = oms_json_text(object, &path, "external_ref", OMS_KEY_LENGTH, false);
 	if (draft->email == NULL)
 		draft->email = oms_json_text(object, &path, "email", 320, false);
 	if (draft->ship_to == (Datum) 0 && oms_json_find(object, "name") != NULL)
@@ -290,7 +291,7 @@ oms_draft_from_document(int32 merchant, Datum datum, const char *actor)
 	draft->origin = oms_json_text(document, NULL, "origin", OMS_KEY_LENGTH, false);
 	draft->ship_to = read_address(document, "ship_to");
 	draft->bill_to = read_address(document, "bill_to");
-	(void) oms_json_timestamp(document, NULL, "placed_at", &draft->placed_at);
+	draft->placed_at_given = oms_json_timestamp(document, NULL, "placed_at", &draft->placed_at);
 	draft->tax_included = oms_json_bool(document, NULL, "tax_included", draft->tax_included);
 	draft->confirm = oms_json_bool(document, NULL, "confirm", draft->confirm);
 	location = oms_json_text(document, NULL, "location", OMS_KEY_LENGTH, false);

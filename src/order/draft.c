@@ -14,6 +14,7 @@
 enum
 {
 	ST_CUSTOMER,
+	ST_CUSTOMER_REF,
 	ST_ONLY_CHANNEL
 };
 
@@ -22,6 +23,9 @@ static OmsStatement statements[] = {
 		"SELECT company_id, ship_to, bill_to, tax_exempt_certificate IS NOT NULL FROM oms.customer "
 		"WHERE merchant_id = $1 AND customer_id = $2",
 		2, {INT4OID, INT8OID}
+	},
+	[ST_CUSTOMER_REF] = {
+		"SELECT customer_id FROM oms.customer WHERE merchant_id = $1 AND external_ref = $2", 2, {INT4OID, TEXTOID}
 	},
 	[ST_ONLY_CHANNEL] = {
 		"SELECT min(channel_id), count(*) FROM oms.channel WHERE merchant_id = $1 AND active", 1, {INT4OID}
@@ -121,11 +125,28 @@ keep_jsonb(uint64 row, int column)
 	return isnull ? (Datum) 0 : oms_copy_out(value, false, -1);
 }
 
+/* A customer known by his reference; who is not known is a guest. */
+static void
+resolve_customer_ref(OmsDraft *draft)
+{
+	Datum		values[2];
+
+	if (draft->customer_ref == NULL)
+		return;
+	values[0] = Int32GetDatum(draft->merchant);
+	values[1] = CStringGetTextDatum(draft->customer_ref);
+	oms_begin();
+	if (oms_run(&statements[ST_CUSTOMER_REF], values, NULL) > 0)
+		draft->customer_id = oms_get_int64(0, 1);
+	oms_end();
+}
+
 static void
 resolve_customer(OmsDraft *draft)
 {
 	Datum		values[2];
 
+	resolve_customer_ref(draft);
 	if (draft->customer_id == 0)
 		return;
 	values[0] = Int32GetDatum(draft->merchant);
@@ -162,7 +183,7 @@ resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const cha
 		draft->unpriced = draft->unpriced || !line->has_price;
 		return;
 	}
-	if (!item->active)
+	if (!item->active && !draft->compared)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
 				 errmsg("item \"%s\" is not active", item->sku),

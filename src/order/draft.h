@@ -75,8 +75,10 @@ typedef struct OmsDraft
 	int32	   *locations;
 	/* given */
 	int64		customer_id;	/* 0: guest */
+	char	   *customer_ref;	/* the channel's name of the customer, looked up when resolving */
 	int64		company_id;
 	TimestampTz placed_at;
+	bool		placed_at_given;
 	char	   *external_ref;
 	char	   *email;
 	char	   *phone;
@@ -100,6 +102,7 @@ typedef struct OmsDraft
 	bool		unpriced;
 	Datum		placed_event;	/* data of its event, once added */
 	bool		repeated;		/* its external reference is an order already: order_id */
+	bool		compared;		/* only to be compared with that order, not to be placed */
 	int64		subtotal;
 	int64		discount;
 	int64		shipping;

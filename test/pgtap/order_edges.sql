@@ -1,6 +1,6 @@
 -- Orders at the edges: charges alone, lines that wait for their SKU and are cancelled, a batch with one that cannot be written.
 BEGIN;
-SELECT plan(36);
+SELECT plan(43);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 100, 'opening') \g /dev/null
 
@@ -102,5 +102,30 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT cmp_ok(max(pg_temp.says(d)), '<', 250, 'however long the number, the message is short')
 	FROM unnest(ARRAY['{"channel": "web", "lines": [{"sku": "A", "quantity": 1e100000}]}', '{"channel": "web", "shipping": 1e100000}', '{"channel": 1e100000, "shipping": 1}']::jsonb[]) d;
+
+-- A customer by the reference that the channel has for him.
+INSERT INTO oms.customer (merchant_id, customer_id, name, ship_to, external_ref) VALUES (1, 5, 'Known', '{"name": "Known", "country": "DE"}', 'C-5');
+SELECT oms.place_order(1, '{"channel": "web", "customer": {"external_ref": "C-5"}, "shipping": 1}') AS c \gset
+SELECT is((customer_id, ship_to->>'name')::text, '(5,Known)', 'whom the reference names') FROM oms.sales_order WHERE order_id = :c;
+SELECT oms.place_order(1, '{"channel": "web", "customer": {"external_ref": "C-6", "email": "new@example.com"}, "shipping": 1}') AS c \gset
+SELECT is((customer_id, email)::text, '(,new@example.com)', 'one that is not known yet is a guest') FROM oms.sales_order WHERE order_id = :c;
+
+-- A repeated document is compared with what it would have been then, not with today's prices.
+SET LOCAL oms.test_clock = '2026-03-01 12:00Z';
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 40, 'THEN', 'Then and now');
+INSERT INTO oms.price (merchant_id, item_id, currency, valid_to, amount) VALUES (1, 40, 'EUR', '2026-04-01Z', 5);
+INSERT INTO oms.price (merchant_id, item_id, currency, valid_from, amount) VALUES (1, 40, 'EUR', '2026-04-01Z', 6);
+SELECT oms.receive_stock(1, 40, 1, 10, 'opening') \g /dev/null
+SELECT oms.place_order(1, '{"channel": "web", "external_ref": "THEN", "lines": [{"sku": "THEN", "quantity": 1}]}') AS t \gset
+SET LOCAL oms.test_clock = '2026-05-01 12:00Z';
+SELECT is_empty($$ SELECT * FROM oms.order_differences(1, '{"channel": "web", "external_ref": "THEN", "lines": [{"sku": "THEN", "quantity": 1}]}') $$, 'the same document does not differ when prices have');
+SELECT results_eq($$ SELECT field, stored, given FROM oms.order_differences(1, '{"channel": "web", "external_ref": "THEN", "placed_at": "2026-05-01", "lines": [{"sku": "THEN", "quantity": 1}]}') WHERE field LIKE '%unit_price' $$,
+	$$ VALUES ('lines[0].unit_price', '5', '6') $$, 'one of another day does');
+UPDATE oms.item SET active = false WHERE item_id = 40;
+SELECT is(oms.place_order(1, '{"channel": "web", "external_ref": "THEN", "lines": [{"sku": "THEN", "quantity": 2}]}'), :t::bigint, 'an item no longer sold: the reference is still its order');
+SELECT results_eq($$ SELECT field, stored, given FROM oms.order_differences(1, '{"channel": "web", "external_ref": "THEN", "lines": [{"sku": "THEN", "quantity": 2}]}') WHERE field LIKE '%quantity' $$,
+	$$ VALUES ('lines[0].quantity', '1', '2') $$, 'and is compared');
+SELECT throws_ok($$ SELECT oms.place_order(1, '{"channel": "web", "lines": [{"sku": "THEN", "quantity": 1}]}') $$, 'OM008', NULL, 'but it is not ordered anew');
+RESET oms.test_clock;
 SELECT * FROM finish();
 ROLLBACK;
