@@ -51,13 +51,19 @@ oms_hash_int64(uint64 hash, int64 value)
 	return hash_combine64(hash, hash_bytes_extended((unsigned char *) &value, sizeof(value), 0));
 }
 
-/* Hash of the bytes of every argument except the request key. */
+/*
+ * Hash of the bytes of every argument except the request key.  A call through
+ * the fast path of the protocol (PQfn) has no expression to tell the types.
+ */
 uint64
 oms_hash_arguments(FunctionCallInfo fcinfo, int key_argument)
 {
 	uint64		hash = 0;
+	Oid		   *declared = NULL;
 	int			i;
 
+	if (fcinfo->flinfo->fn_expr == NULL)
+		(void) get_func_signature(fcinfo->flinfo->fn_oid, &declared, &i);
 	for (i = 0; i < PG_NARGS(); i++)
 	{
 		int16		typlen;
@@ -70,7 +76,7 @@ oms_hash_arguments(FunctionCallInfo fcinfo, int key_argument)
 			hash = hash_combine64(hash, 1);
 			continue;
 		}
-		get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, i), &typlen, &typbyval);
+		get_typlenbyval(declared != NULL ? declared[i] : get_fn_expr_argtype(fcinfo->flinfo, i), &typlen, &typbyval);
 		if (typbyval)
 			hash = oms_hash_int64(hash, (int64) PG_GETARG_DATUM(i));
 		else if (typlen == -1)
