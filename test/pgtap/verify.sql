@@ -1,6 +1,6 @@
 -- verify() names each fault of inventory and orders: seed it behind the triggers' back, see its rule, undo it.
 BEGIN;
-SELECT plan(8);
+SELECT plan(11);
 
 INSERT INTO oms.customer (merchant_id, customer_id, name) VALUES (1, 1, 'Ann');
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked'), (1, 2, 'K', 'Kit', 'kit'), (1, 3, 'B', 'Box', 'stocked');
@@ -81,6 +81,15 @@ SELECT is_empty($$ SELECT DISTINCT m[1] FROM regexp_matches(pg_get_viewdef('oms.
 	'no rule of orders is left out');
 SELECT cmp_ok((SELECT count(*) FROM regexp_matches(pg_get_viewdef('oms.verify_order'), 'merchant_id,\s+''(\w+)''', 'g')), '>=', 12::bigint, 'as read from the views');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound again');
+-- Faults that a constraint keeps out as well: it is taken away to seed them.
+DELETE FROM found;
+SELECT pg_temp.seed('tariff_overlap', 'tariff 1', 'ALTER TABLE oms.tariff DROP CONSTRAINT tariff_overlap;
+	INSERT INTO oms.tariff (merchant_id, tariff_id, service_id, name, currency, state, valid_from, valid_to) VALUES (1, 1, 1, ''old'', ''EUR'', ''active'', ''2026-01-01'', ''2026-07-01''), (1, 2, 1, ''new'', ''EUR'', ''active'', ''2026-06-30'', ''infinity'')') \g /dev/null
+SELECT pg_temp.seed('tariff_rate_overlap', 'tariff 1 zone A from 0', 'ALTER TABLE oms.tariff_rate DROP CONSTRAINT tariff_rate_overlap;
+	INSERT INTO oms.tariff_rate (merchant_id, tariff_id, zone, from_weight, to_weight, price) VALUES (1, 1, ''A'', 0, 5, 1), (1, 1, ''A'', 4, 10, 2)') \g /dev/null
+SELECT pg_temp.seed('refund_amount', 'refund 987654', 'INSERT INTO oms.refund (merchant_id, refund_id, order_id, granted_at, amount, tax, shipping, fee, currency, cause, actor)
+	VALUES (1, 987654, ' || :o || ', now(), 2, 0, 2, 1, ''EUR'', ''return'', ''me'')') \g /dev/null
+SELECT ok(rule || ': ' || object = ANY (said), rule || ' is found') FROM found;
 -- Forced facts are no fault.
 SELECT oms.adjust_stock(1, 1, 1, -120, 'stolen', forced => true);
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'a shelf below nothing and promises beyond it, by a forced movement');
