@@ -53,6 +53,25 @@ extern void oms_backorder_count(TriggerData *trigdata);
  */
 extern void oms_backorder_lock(int32 merchant, const int64 *items, int n);
 
+/* One movement of stock; what is not set is 0, false or null. */
+typedef struct OmsMove
+{
+	OmsGateKey	key;
+	const char *kind;
+	int64		quantity;		/* change of on hand */
+	int64		damaged;		/* change of the units damaged */
+	const char *cause;
+	const char *source_kind;	/* null: no document behind it */
+	int64		source_id;
+	const char *actor;
+	bool		forced;
+} OmsMove;
+
+/* stock.c: writes the movement, whose trigger changes the level; returns its id.  Raises OM001, OM002, OM008. */
+extern int64 oms_stock_move(const OmsMove *move);
+/* An argument that is a number of units: from min to OMS_MAX_STOCK, 0 only if it may be.  OM011. */
+extern int64 oms_arg_units(FunctionCallInfo fcinfo, int n, const char *name, int64 min, bool zero);
+
 /* local_hold.c: holds that end with the session or the transaction and have no row; their ids are negative. */
 extern int64 oms_local_hold_take(const OmsGateKey *key, int64 quantity, bool transaction_only);
 /* Gives the hold's units to the transaction; false when there is no such hold. */

@@ -52,9 +52,9 @@ static OmsStatement statements[] = {
 		7, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}
 	},
 	[ST_MOVE] = {
-		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause, source_kind, "
-		"source_id, forced, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING movement_id",
-		11, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID}
+		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, damaged, cause, source_kind, "
+		"source_id, forced, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING movement_id",
+		12, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID}
 	},
 };
 
@@ -233,40 +233,44 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Writes one movement; returns its id. */
-static int64
-move(int32 merchant, int32 location, int64 item, const char *kind, int64 quantity, const char *cause,
-	 bool forced, const char *actor)
+int64
+oms_stock_move(const OmsMove *move)
 {
-	Datum		values[11];
-	char		nulls[11] = {' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' '};
+	Datum		values[12];
+	char		nulls[12] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' '};
 
-	values[0] = Int32GetDatum(merchant);
-	values[1] = Int32GetDatum(location);
-	values[2] = Int64GetDatum(item);
-	values[3] = CStringGetTextDatum(kind);
-	values[4] = Int64GetDatum(quantity);
-	values[5] = CStringGetTextDatum(cause);
-	values[8] = BoolGetDatum(forced);
-	values[9] = CStringGetTextDatum(actor);
-	values[10] = TimestampTzGetDatum(oms_now());
+	values[0] = Int32GetDatum(move->key.merchant);
+	values[1] = Int32GetDatum(move->key.location);
+	values[2] = Int64GetDatum(move->key.item);
+	values[3] = CStringGetTextDatum(move->kind);
+	values[4] = Int64GetDatum(move->quantity);
+	values[5] = Int64GetDatum(move->damaged);
+	values[6] = CStringGetTextDatum(move->cause);
+	if (move->source_kind != NULL)
+	{
+		values[7] = CStringGetTextDatum(move->source_kind);
+		values[8] = Int64GetDatum(move->source_id);
+		nulls[7] = nulls[8] = ' ';
+	}
+	values[9] = BoolGetDatum(move->forced);
+	values[10] = CStringGetTextDatum(move->actor);
+	values[11] = TimestampTzGetDatum(oms_now());
 	oms_run(&statements[ST_MOVE], values, nulls);
 	return oms_get_int64(0, 1);
 }
 
-/* The quantity argument: not zero, and not beyond what a level can hold. */
-static int64
-quantity_argument(FunctionCallInfo fcinfo, int n, int64 min)
+int64
+oms_arg_units(FunctionCallInfo fcinfo, int n, const char *name, int64 min, bool zero)
 {
-	int64		quantity = oms_arg_int64(fcinfo, n, "quantity");
+	int64		units = oms_arg_int64(fcinfo, n, name);
 
-	if (quantity < min || quantity == 0 || quantity > OMS_MAX_STOCK)
+	if (units < min || (units == 0 && !zero) || units > OMS_MAX_STOCK)
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
-				 errmsg("argument \"quantity\" is out of range"),
+				 errmsg("argument \"%s\" is out of range", name),
 				 errdetail(INT64_FORMAT " was given; " INT64_FORMAT " to " INT64_FORMAT "%s are allowed.",
-						   quantity, min, OMS_MAX_STOCK, min < 0 ? " without 0" : "")));
-	return quantity;
+						   units, min, OMS_MAX_STOCK, min < 0 && !zero ? " without 0" : "")));
+	return units;
 }
 
 /* SQL: receive_stock(merchant, item, location, quantity, cause, request_key, actor) */
@@ -275,14 +279,16 @@ oms_receive_stock(PG_FUNCTION_ARGS)
 {
 	int64		item = oms_arg_int64(fcinfo, 1, "item");
 	int32		location = oms_arg_int32(fcinfo, 2, "location");
-	int64		quantity = quantity_argument(fcinfo, 3, 1);
+	int64		quantity = oms_arg_units(fcinfo, 3, "quantity", 1, false);
 	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
 	OmsCall		call;
 	int64		movement;
 
 	if (!oms_call_repeated(fcinfo, "receive_stock", 5, &call, &movement))
 	{
-		movement = move(call.merchant, location, item, "receipt", quantity, cause, false, call.actor);
+		movement = oms_stock_move(&(OmsMove) {
+			.key = {call.merchant, location, item}, .kind = "receipt", .quantity = quantity, .cause = cause, .actor = call.actor
+		});
 		oms_call_done(&call, movement);
 	}
 	PG_RETURN_INT64(movement);
@@ -294,7 +300,7 @@ oms_adjust_stock(PG_FUNCTION_ARGS)
 {
 	int64		item = oms_arg_int64(fcinfo, 1, "item");
 	int32		location = oms_arg_int32(fcinfo, 2, "location");
-	int64		quantity = quantity_argument(fcinfo, 3, -OMS_MAX_STOCK);
+	int64		quantity = oms_arg_units(fcinfo, 3, "quantity", -OMS_MAX_STOCK, false);
 	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
 	bool		forced = PG_ARGISNULL(5) ? false : PG_GETARG_BOOL(5);
 	OmsCall		call;
@@ -302,7 +308,10 @@ oms_adjust_stock(PG_FUNCTION_ARGS)
 
 	if (!oms_call_repeated(fcinfo, "adjust_stock", 6, &call, &movement))
 	{
-		movement = move(call.merchant, location, item, "adjustment", quantity, cause, forced, call.actor);
+		movement = oms_stock_move(&(OmsMove) {
+			.key = {call.merchant, location, item}, .kind = "adjustment", .quantity = quantity, .cause = cause,
+			.forced = forced, .actor = call.actor
+		});
 		oms_call_done(&call, movement);
 	}
 	PG_RETURN_INT64(movement);
