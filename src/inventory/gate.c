@@ -28,6 +28,8 @@
  *	  written without them).  Such an entry is loaded again by the first
  *	  transaction that is alone with it; in the last case new ones wait for that
  *	  moment, because the counter may be too high, and nothing is taken from it.
+ *	  So do they once an instant has come at which the figure falls by itself,
+ *	  with no row written (a lot expires): its deadline.
  *
  *	  No SQL runs under a lock of this file.  The loader takes its table locks
  *	  before it marks the entry, or a queued ALTER TABLE would make a deadlock
@@ -86,8 +88,10 @@ typedef struct Entry
 	pg_atomic_uint32 used;		/* touched since the last sweep */
 	pg_atomic_uint64 hits;
 	pg_atomic_uint32 expiring;	/* there may be a hold that expires */
-	pg_atomic_uint32 keepers;	/* of the pins: holds that outlive their transaction */
-	slock_t		mutex;			/* protects the three below */
+	pg_atomic_uint64 deadline;	/* TimestampTz: from then on the counter is too high */
+	slock_t		mutex;			/* protects those below, and all writing of a loaded counter */
+	uint32		keepers;		/* of the pins: holds that outlive their transaction */
+	int64		kept;			/* units of those whose transaction has committed: no row has them */
 	EntryState	state;
 	bool		doubtful;
 	uint64		generation;		/* of the tables' triggers when it was loaded */
@@ -291,29 +295,37 @@ oms_gate_forget(void)
 	pg_atomic_fetch_add_u64(&control->generation, 1);
 }
 
-/* Whether a ready entry must be loaded again, and may be: nobody else uses it. */
-static bool
-is_stale(Entry *entry)
+/* Whether the counter may be too high: the tables' triggers changed since it was loaded, or its deadline has come. */
+static inline bool
+is_past(Entry *entry)
 {
-	return (entry->doubtful || entry->generation != pg_atomic_read_u64(&control->generation)) &&
-		pg_atomic_read_u32(&entry->pins) == 1;
+	return unlikely(entry->generation != pg_atomic_read_u64(&control->generation) ||
+					(TimestampTz) pg_atomic_read_u64(&entry->deadline) <= oms_now());
 }
 
 /*
- * Whether the entry cannot be believed since the tables' triggers changed, and
- * cannot be loaded again because others, besides so many own pins, use it.
- * Holds that outlive their transaction do not count: they never end by waiting.
+ * Whether a ready entry must be loaded again, and may be: nobody else uses it,
+ * but for holds that outlive their transaction.  With its mutex.
+ */
+static bool
+is_stale(Entry *entry)
+{
+	return (entry->doubtful || is_past(entry)) && pg_atomic_read_u32(&entry->pins) == entry->keepers + 1;
+}
+
+/*
+ * Whether the entry cannot be believed any more and cannot be loaded again
+ * because others, besides so many own pins, use it.
  */
 static bool
 is_outdated(Entry *entry, uint32 own)
 {
 	bool		outdated;
 
-	if (likely(entry->generation == pg_atomic_read_u64(&control->generation)))
+	if (!is_past(entry))
 		return false;
 	SpinLockAcquire(&entry->mutex);
-	outdated = entry->state == ENTRY_READY && entry->generation != pg_atomic_read_u64(&control->generation) &&
-		pg_atomic_read_u32(&entry->keepers) == 0 && pg_atomic_read_u32(&entry->pins) > own;
+	outdated = entry->state == ENTRY_READY && is_past(entry) && pg_atomic_read_u32(&entry->pins) > entry->keepers + own;
 	SpinLockRelease(&entry->mutex);
 	return outdated;
 }
@@ -324,8 +336,7 @@ ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
 {
 	volatile EntryState state;
 	uint64		generation = pg_atomic_read_u64(&control->generation);
-	bool		doubtful = false;
-	bool		expiring = false;
+	OmsGateFigure figure = {.deadline = PG_INT64_MAX};
 
 	for (;;)
 	{
@@ -350,16 +361,19 @@ ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
 		return;
 	PG_TRY();
 	{
-		pg_atomic_write_u64(&entry->counter, (uint64) oms_gate_load(key, relation_cache.relids, &doubtful, &expiring));
-		if (expiring)
+		oms_gate_load(key, relation_cache.relids, &figure);
+		if (figure.expiring)
 			pg_atomic_write_u32(&entry->expiring, 1);
+		pg_atomic_write_u64(&entry->deadline, (uint64) figure.deadline);
 		state = ENTRY_READY;
 	}
 	PG_FINALLY();
 	{
 		SpinLockAcquire(&entry->mutex);
+		if (state == ENTRY_READY)
+			pg_atomic_write_u64(&entry->counter, (uint64) (figure.counter - entry->kept));
 		entry->state = state;
-		entry->doubtful = doubtful;
+		entry->doubtful = figure.doubtful;
 		entry->generation = generation;
 		SpinLockRelease(&entry->mutex);
 		ConditionVariableBroadcast(&entry->loaded);
@@ -437,8 +451,10 @@ touch(const OmsGateKey *key)
 		pg_atomic_init_u32(&entry->used, 1);
 		pg_atomic_init_u64(&entry->hits, 0);
 		pg_atomic_init_u32(&entry->expiring, 0);
-		pg_atomic_init_u32(&entry->keepers, 0);
+		pg_atomic_init_u64(&entry->deadline, PG_INT64_MAX);
 		SpinLockInit(&entry->mutex);
+		entry->keepers = 0;
+		entry->kept = 0;
 		entry->state = ENTRY_EMPTY;
 		entry->doubtful = false;
 		entry->generation = 0;
@@ -496,7 +512,7 @@ oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available)
 		ereport(ERROR,
 				(errcode(OMS_BUSY),
 				 errmsg("what may be promised of item " INT64_FORMAT " at location %d is not known now", key->item, key->location),
-				 errdetail("The triggers of the tables behind it were changed while transactions were using it."),
+				 errdetail("While transactions were using it, units expired, or the triggers of the tables behind it were changed."),
 				 errhint("Try again when these have ended.")));
 	counter = pg_atomic_read_u64(&hold->entry->counter);
 	do
@@ -554,26 +570,52 @@ oms_gate_may_reclaim(const OmsGateKey *key)
 	return pg_atomic_read_u32(&touch(key)->entry->expiring) != 0;
 }
 
+void
+oms_gate_deadline(const OmsGateKey *key, TimestampTz deadline)
+{
+	Entry	   *entry = touch(key)->entry;
+	uint64		old = pg_atomic_read_u64(&entry->deadline);
+
+	while (deadline < (TimestampTz) old &&
+		   !pg_atomic_compare_exchange_u64(&entry->deadline, &old, (uint64) deadline))
+		;
+}
+
 OmsGateEntry *
 oms_gate_pin(const OmsGateKey *key)
 {
 	Entry	   *entry = touch(key)->entry;
 
 	/* The transaction's own pin keeps it from going meanwhile. */
-	pg_atomic_fetch_add_u32(&entry->keepers, 1);
+	SpinLockAcquire(&entry->mutex);
+	entry->keepers++;
 	pg_atomic_fetch_add_u32(&entry->pins, 1);
+	SpinLockRelease(&entry->mutex);
 	return (OmsGateEntry *) entry;
 }
 
 void
-oms_gate_unpin(OmsGateEntry *pinned, int64 back)
+oms_gate_kept(OmsGateEntry *pinned, int64 quantity)
 {
 	Entry	   *entry = (Entry *) pinned;
 
+	SpinLockAcquire(&entry->mutex);
+	entry->kept += quantity;
+	SpinLockRelease(&entry->mutex);
+}
+
+void
+oms_gate_unpin(OmsGateEntry *pinned, int64 kept, int64 back)
+{
+	Entry	   *entry = (Entry *) pinned;
+
+	SpinLockAcquire(&entry->mutex);
+	entry->kept -= kept;
 	if (back != 0)
 		pg_atomic_fetch_add_u64(&entry->counter, back);
-	pg_atomic_fetch_sub_u32(&entry->keepers, 1);
+	entry->keepers--;
 	pg_atomic_fetch_sub_u32(&entry->pins, 1);
+	SpinLockRelease(&entry->mutex);
 }
 
 /* Applies the transaction to the counters and drops its pins. */
@@ -691,8 +733,7 @@ oms_stock_gate_entries(PG_FUNCTION_ARGS)
 		values[3] = Int64GetDatum((int64) pg_atomic_read_u64(&entry->counter));
 		values[4] = Int32GetDatum((int32) pg_atomic_read_u32(&entry->pins));
 		values[5] = Int64GetDatum((int64) pg_atomic_read_u64(&entry->hits));
-		values[6] = BoolGetDatum(entry->state != ENTRY_READY || entry->doubtful ||
-								 entry->generation != pg_atomic_read_u64(&control->generation));
+		values[6] = BoolGetDatum(entry->state != ENTRY_READY || entry->doubtful || is_past(entry));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	dshash_seq_term(&scan);

@@ -38,12 +38,22 @@ extern void oms_gate_expiring(const OmsGateKey *key);
 extern bool oms_gate_may_reclaim(const OmsGateKey *key);
 
 /*
+ * A row was written that makes the figure fall at an instant, by time alone
+ * (it takes from then on, or offers until then): once it has come the counter
+ * is read from the rows again before anything is taken from it.
+ */
+extern void oms_gate_deadline(const OmsGateKey *key, TimestampTz deadline);
+
+/*
  * Keeps the counter in memory beyond the transaction, for holds that live in
- * this backend.  Unpinning needs no transaction and gives units back at once.
+ * this backend.  Units are kept once the transaction that took them has
+ * committed.  Unpinning needs no transaction, ends keeping and gives units
+ * back at once.
  */
 typedef struct OmsGateEntry OmsGateEntry;
 extern OmsGateEntry *oms_gate_pin(const OmsGateKey *key);
-extern void oms_gate_unpin(OmsGateEntry *pinned, int64 back);
+extern void oms_gate_kept(OmsGateEntry *pinned, int64 quantity);
+extern void oms_gate_unpin(OmsGateEntry *pinned, int64 kept, int64 back);
 
 /* Drops every counter that no transaction uses: they are read from the rows again. */
 extern void oms_gate_forget(void);

@@ -136,8 +136,8 @@ read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *lea
 	return found;
 }
 
-int64
-oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful, bool *expiring)
+void
+oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure)
 {
 	Snapshot	snapshot;
 	int64		offered;
@@ -149,23 +149,24 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful, bool *ex
 	 * Before the snapshot: what a prepared transaction promises is then counted
 	 * twice, not never, when it is committed in between.
 	 */
-	*doubtful = false;
+	figure->doubtful = false;
+	figure->deadline = PG_INT64_MAX;
 	if (max_prepared_xacts > 0)
 	{
 		int64		least;
 		int64		sum;
 
 		if (read_in_progress(relids, TABLE_STOCK, key, &least_offered, &sum) > 0)
-			*doubtful = true;
+			figure->doubtful = true;
 		if (read_in_progress(relids, TABLE_RESERVATION, key, &least, &sum) > 0)
 		{
 			in_progress += sum;
-			*doubtful = true;
+			figure->doubtful = true;
 		}
 		if (read_in_progress(relids, TABLE_HOLD, key, &least, &sum) > 0)
 		{
 			in_progress += sum;
-			*doubtful = true;
+			figure->doubtful = true;
 		}
 	}
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -175,8 +176,8 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful, bool *ex
 	offered = Min(read_committed(ST_OFFERED, key, snapshot), least_offered);
 	promised = in_progress + read_committed(ST_PROMISED, key, snapshot);
 	promised += read_committed(ST_HELD, key, snapshot);
-	*expiring = oms_get_int64(0, 2) > 0;
+	figure->expiring = oms_get_int64(0, 2) > 0;
 	oms_end();
 	UnregisterSnapshot(snapshot);
-	return offered - promised;
+	figure->counter = offered - promised;
 }

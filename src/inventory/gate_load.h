@@ -11,13 +11,21 @@
 /* Tables behind a counter. */
 #define OMS_GATE_TABLES 3
 
+/* What the rows say. */
+typedef struct OmsGateFigure
+{
+	int64		counter;		/* what may still be promised */
+	bool		doubtful;		/* less what running transactions may take: there were any */
+	bool		expiring;		/* there are holds that expire; they count until they are reclaimed */
+	TimestampTz deadline;		/* when it falls by time alone; PG_INT64_MAX: never */
+} OmsGateFigure;
+
 /*
  * What may still be promised by the rows that others have committed, nothing
  * of the own transaction counted.  relids: reservation, stock and stock_hold,
- * locked by the caller.  Expired holds count until they are reclaimed;
- * *expiring says that there are holds that expire.  Where prepared transactions are possible, what running ones
- * would take is taken off, and *doubtful says that there were any.
+ * locked by the caller.  Where prepared transactions are possible, what
+ * running ones would take is taken off.
  */
-extern int64 oms_gate_load(const OmsGateKey *key, const Oid *relids, bool *doubtful, bool *expiring);
+extern void oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure);
 
 #endif							/* OMS_GATE_LOAD_H */

@@ -41,7 +41,7 @@ static int64 last_id = 0;
 static void
 drop(LocalHold *hold, int64 back)
 {
-	oms_gate_unpin(hold->pinned, back);
+	oms_gate_unpin(hold->pinned, hold->taken_in == InvalidSubTransactionId ? hold->quantity : 0, back);
 	dlist_delete(&hold->node);
 	pfree(hold);
 }
@@ -78,8 +78,11 @@ transaction_ended(XactEvent event, void *arg)
 			case XACT_EVENT_COMMIT:
 				if (hold->released_in != InvalidSubTransactionId)
 					drop(hold, 0);
-				else
+				else if (hold->taken_in != InvalidSubTransactionId)
+				{
+					oms_gate_kept(hold->pinned, hold->quantity);
 					hold->taken_in = InvalidSubTransactionId;
+				}
 				break;
 			case XACT_EVENT_ABORT:
 				if (hold->taken_in != InvalidSubTransactionId)
