@@ -56,6 +56,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
@@ -120,6 +121,7 @@ typedef struct Hold
 	int			level;			/* nest level of the last change */
 	int64		taken;
 	int64		credit;
+	TimestampTz deadline;		/* the earliest of rows it wrote; 0: none */
 	struct Saved *saved;		/* books of outer levels, innermost first */
 } Hold;
 
@@ -249,7 +251,12 @@ trigger_fingerprint(const Oid *relids)
 static const Oid *
 relations(void)
 {
+	static bool looked = false;
+
 	if (!oms_cache_fresh(&relation_cache))
+		looked = false;
+	/* What is interrupted here is done again by the next call. */
+	if (!looked)
 	{
 		uint32		fingerprint = trigger_fingerprint(relation_cache.relids);
 
@@ -260,6 +267,7 @@ relations(void)
 			pg_atomic_fetch_add_u64(&control->generation, 1);
 		}
 		LWLockRelease(&control->lock);
+		looked = true;
 	}
 	return relation_cache.relids;
 }
@@ -330,21 +338,27 @@ is_outdated(Entry *entry, uint32 own)
 	return outdated;
 }
 
-/* Makes the pinned entry ready: loads it, or waits for whoever does. */
+/*
+ * Makes the pinned entry of the books ready: loads it, or waits for whoever
+ * does.  A stale one is loaded again if that is allowed here; then what the own
+ * transaction took is taken off what the rows of others say.
+ */
 static void
-ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
+ensure_loaded(Hold *hold, bool may_reload)
 {
+	Entry	   *entry = hold->entry;
 	volatile EntryState state;
+	volatile bool done = false;
+	bool		again;
 	uint64		generation = pg_atomic_read_u64(&control->generation);
 	OmsGateFigure figure = {.deadline = PG_INT64_MAX};
 
 	for (;;)
 	{
 		SpinLockAcquire(&entry->mutex);
-		if (entry->state == ENTRY_READY && first_touch && is_stale(entry))
-			entry->state = ENTRY_EMPTY;
 		state = entry->state;
-		if (state == ENTRY_EMPTY)
+		again = state == ENTRY_READY && may_reload && is_stale(entry);
+		if (state == ENTRY_EMPTY || again)
 			entry->state = ENTRY_LOADING;
 		SpinLockRelease(&entry->mutex);
 		if (state != ENTRY_LOADING)
@@ -357,24 +371,29 @@ ensure_loaded(Entry *entry, const OmsGateKey *key, bool first_touch)
 			ConditionVariableSleep(&entry->loaded, PG_WAIT_EXTENSION);
 		ConditionVariableCancelSleep();
 	}
-	if (state == ENTRY_READY)
+	if (state == ENTRY_READY && !again)
 		return;
 	PG_TRY();
 	{
-		oms_gate_load(key, relation_cache.relids, &figure);
+		oms_gate_load(&hold->key, relation_cache.relids, &figure);
 		if (figure.expiring)
 			pg_atomic_write_u32(&entry->expiring, 1);
+		if (hold->deadline != 0)
+			figure.deadline = Min(figure.deadline, hold->deadline);
 		pg_atomic_write_u64(&entry->deadline, (uint64) figure.deadline);
-		state = ENTRY_READY;
+		done = true;
 	}
 	PG_FINALLY();
 	{
 		SpinLockAcquire(&entry->mutex);
-		if (state == ENTRY_READY)
-			pg_atomic_write_u64(&entry->counter, (uint64) (figure.counter - entry->kept));
-		entry->state = state;
-		entry->doubtful = figure.doubtful;
-		entry->generation = generation;
+		if (done)
+		{
+			pg_atomic_write_u64(&entry->counter, (uint64) (figure.counter - hold->taken - entry->kept));
+			entry->doubtful = figure.doubtful;
+			entry->generation = generation;
+		}
+		/* After a failure it is what it was: the books of this transaction belong to it. */
+		entry->state = done ? ENTRY_READY : state;
 		SpinLockRelease(&entry->mutex);
 		ConditionVariableBroadcast(&entry->loaded);
 	}
@@ -405,7 +424,7 @@ touch(const OmsGateKey *key)
 	if (found && hold->entry != NULL)
 	{
 		if (hold->entry->state != ENTRY_READY)
-			ensure_loaded(hold->entry, key, false);
+			ensure_loaded(hold, false);
 		return hold;
 	}
 	if (table == NULL)
@@ -467,7 +486,7 @@ touch(const OmsGateKey *key)
 	hold->entry = entry;
 	dshash_release_lock(table, entry);
 	pg_atomic_fetch_add_u64(&entry->hits, 1);
-	ensure_loaded(entry, key, true);
+	ensure_loaded(hold, true);
 	return hold;
 }
 
@@ -495,6 +514,28 @@ save_level(Hold *hold)
 	hold->level = level;
 }
 
+/*
+ * Before units are taken from a counter that is pinned since before: a deadline
+ * and word of changed triggers that have come since then count too.  Alone with
+ * such a counter the transaction loads it again, else it gives up: others may
+ * be waiting for a lock of ours.
+ */
+static void
+require_current(Hold *hold)
+{
+	AcceptInvalidationMessages();
+	(void) relations();
+	if (!is_past(hold->entry))
+		return;
+	ensure_loaded(hold, true);
+	if (is_outdated(hold->entry, 1))
+		ereport(ERROR,
+				(errcode(OMS_BUSY),
+				 errmsg("what may be promised of item " INT64_FORMAT " at location %d is not known now", hold->key.item, hold->key.location),
+				 errdetail("While transactions were using it, units expired, or the triggers of the tables behind it were changed."),
+				 errhint("Try again when these have ended.")));
+}
+
 bool
 oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available)
 {
@@ -508,12 +549,7 @@ oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available)
 		hold->credit -= quantity;
 		return true;
 	}
-	if (is_outdated(hold->entry, 1))
-		ereport(ERROR,
-				(errcode(OMS_BUSY),
-				 errmsg("what may be promised of item " INT64_FORMAT " at location %d is not known now", key->item, key->location),
-				 errdetail("While transactions were using it, units expired, or the triggers of the tables behind it were changed."),
-				 errhint("Try again when these have ended.")));
+	require_current(hold);
 	counter = pg_atomic_read_u64(&hold->entry->counter);
 	do
 	{
@@ -573,9 +609,12 @@ oms_gate_may_reclaim(const OmsGateKey *key)
 void
 oms_gate_deadline(const OmsGateKey *key, TimestampTz deadline)
 {
-	Entry	   *entry = touch(key)->entry;
+	Hold	   *hold = touch(key);
+	Entry	   *entry = hold->entry;
 	uint64		old = pg_atomic_read_u64(&entry->deadline);
 
+	if (hold->deadline == 0 || deadline < hold->deadline)
+		hold->deadline = deadline;
 	while (deadline < (TimestampTz) old &&
 		   !pg_atomic_compare_exchange_u64(&entry->deadline, &old, (uint64) deadline))
 		;
