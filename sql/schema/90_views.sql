@@ -44,7 +44,7 @@ CREATE OR REPLACE VIEW oms.stock_level AS
 SELECT s.merchant_id, s.item_id, s.location_id, i.sku, i.title, w.code AS location,
 	   s.on_hand, s.damaged + s.quality_control + s.quarantine AS unavailable, r.quantity AS allocated, s.safety,
 	   s.on_hand - s.damaged - s.quality_control - s.quarantine - r.quantity - h.quantity - s.safety AS available,
-	   h.quantity AS held
+	   h.quantity AS held, p.quantity AS incoming
 FROM oms.stock s
 JOIN oms.item i ON i.merchant_id = s.merchant_id AND i.item_id = s.item_id
 JOIN oms.location w ON w.merchant_id = s.merchant_id AND w.location_id = s.location_id
@@ -54,9 +54,14 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(h.quantity), 0)::bigint AS quantity FROM oms.stock_hold h
 	WHERE h.merchant_id = s.merchant_id AND h.item_id = s.item_id AND h.location_id = s.location_id
-		AND h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())) h;
+		AND h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())) h
+CROSS JOIN LATERAL (
+	SELECT coalesce(sum(p.ordered - p.received - p.closed), 0)::bigint AS quantity FROM oms.supply_line p
+	WHERE p.merchant_id = s.merchant_id AND p.item_id = s.item_id AND p.location_id = s.location_id
+		AND p.received + p.closed < p.ordered) p;
 COMMENT ON VIEW oms.stock_level IS 'Stock by item and location, in units: available = on_hand - unavailable - allocated - safety - held';
 COMMENT ON COLUMN oms.stock_level.held IS 'Held for somebody (stock_hold), expired holds not counted';
+COMMENT ON COLUMN oms.stock_level.incoming IS 'On order and still to come (supply_line); not in available';
 COMMENT ON COLUMN oms.stock_level.location IS 'Code of the location';
 COMMENT ON COLUMN oms.stock_level.unavailable IS 'Damaged, in quality control or quarantined';
 COMMENT ON COLUMN oms.stock_level.allocated IS 'Promised to orders and not shipped yet';

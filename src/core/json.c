@@ -8,6 +8,7 @@
 
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
+#include "utils/json.h"
 #include "utils/numeric.h"
 
 #include "core/json.h"
@@ -323,6 +324,16 @@ oms_json_add_bool(OmsJson *json, const char *key, bool boolean)
 	value.type = jbvBool;
 	value.val.boolean = boolean;
 	add(json, key, &value);
+}
+
+/* An instant, as ISO 8601 in UTC whatever the session's zone and style. */
+void
+oms_json_add_timestamp(OmsJson *json, const char *key, TimestampTz instant)
+{
+	char		buf[MAXDATELEN + 1];
+	int			utc = 0;
+
+	oms_json_add_text(json, key, pstrdup(JsonEncodeDateTime(buf, TimestampTzGetDatum(instant), TIMESTAMPTZOID, &utc)));
 }
 
 /* A whole jsonb value as member. */

@@ -42,6 +42,7 @@ extern void oms_json_add_text(OmsJson *json, const char *key, const char *value)
 extern void oms_json_add_int(OmsJson *json, const char *key, int64 value);
 extern void oms_json_add_scaled(OmsJson *json, const char *key, int64 value, int scale);
 extern void oms_json_add_bool(OmsJson *json, const char *key, bool value);
+extern void oms_json_add_timestamp(OmsJson *json, const char *key, TimestampTz instant);
 extern void oms_json_add_jsonb(OmsJson *json, const char *key, Datum value);
 extern Datum oms_json_end(OmsJson *json);
 
