@@ -46,8 +46,7 @@ CREATE TABLE IF NOT EXISTS oms.supply_receipt (
 	location_id		int NOT NULL,
 	quantity		bigint NOT NULL,
 	PRIMARY KEY (merchant_id, supply_id, line_no, movement_id),
-	FOREIGN KEY (merchant_id, supply_id, line_no) REFERENCES oms.supply_line,
-	FOREIGN KEY (merchant_id, item_id, location_id, movement_id) REFERENCES oms.stock_movement
+	FOREIGN KEY (merchant_id, supply_id, line_no) REFERENCES oms.supply_line
 );
 
 CREATE OR REPLACE TRIGGER supply_order_guard BEFORE UPDATE OR DELETE ON oms.supply_order

@@ -60,6 +60,7 @@ typedef struct OmsMove
 	const char *kind;
 	int64		quantity;		/* change of on hand */
 	int64		damaged;		/* change of the units damaged */
+	int64		quality_control;	/* change of the units waiting for inspection */
 	const char *cause;
 	const char *source_kind;	/* null: no document behind it */
 	int64		source_id;

@@ -53,8 +53,8 @@ static OmsStatement statements[] = {
 	},
 	[ST_MOVE] = {
 		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, damaged, cause, source_kind, "
-		"source_id, forced, actor, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING movement_id",
-		12, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID}
+		"source_id, forced, actor, at, quality_control) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING movement_id",
+		13, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID}
 	},
 };
 
@@ -236,8 +236,8 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 int64
 oms_stock_move(const OmsMove *move)
 {
-	Datum		values[12];
-	char		nulls[12] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' '};
+	Datum		values[13];
+	char		nulls[13] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' ', ' '};
 
 	values[0] = Int32GetDatum(move->key.merchant);
 	values[1] = Int32GetDatum(move->key.location);
@@ -255,6 +255,7 @@ oms_stock_move(const OmsMove *move)
 	values[9] = BoolGetDatum(move->forced);
 	values[10] = CStringGetTextDatum(move->actor);
 	values[11] = TimestampTzGetDatum(oms_now());
+	values[12] = Int64GetDatum(move->quality_control);
 	oms_run(&statements[ST_MOVE], values, nulls);
 	return oms_get_int64(0, 1);
 }

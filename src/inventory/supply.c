@@ -44,7 +44,6 @@ enum
 	ST_LINES,
 	ST_LOCK,
 	ST_REVISE,
-	ST_MOVE,
 	ST_RECEIVE,
 	ST_CLOSE,
 	ST_EXISTS
@@ -78,12 +77,6 @@ static OmsStatement statements[] = {
 		"UPDATE oms.supply_line SET expected_at = coalesce($4, expected_at), ordered = coalesce($5, ordered) "
 		"WHERE merchant_id = $1 AND supply_id = $2 AND line_no = $3 RETURNING greatest(ordered - received - closed, 0)",
 		5, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID, INT8OID}
-	},
-	[ST_MOVE] = {
-		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, damaged, quality_control, "
-		"cause, source_kind, source_id, actor, at) VALUES ($1, $2, $3, 'receipt', $4, $5, $6, $7, 'supply', $8, $9, $10) "
-		"RETURNING movement_id",
-		10, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID, TEXTOID, TIMESTAMPTZOID}
 	},
 	[ST_RECEIVE] = {
 		"WITH r AS (INSERT INTO oms.supply_receipt (merchant_id, supply_id, line_no, movement_id, item_id, location_id, quantity) "
@@ -394,28 +387,24 @@ oms_revise_supply(PG_FUNCTION_ARGS)
 {
 	int64		supply = oms_arg_int64(fcinfo, 1, "supply_id");
 	int32		line_no = oms_arg_int32(fcinfo, 2, "line_no");
+	int64		ordered = PG_ARGISNULL(4) ? 0 : oms_arg_units(fcinfo, 4, "ordered", 1, false);
 	OmsCall		call;
 	int64		open;
 
-	if (!PG_ARGISNULL(4) && (PG_GETARG_INT64(4) < 1 || PG_GETARG_INT64(4) > OMS_MAX_STOCK))
-		ereport(ERROR,
-				(errcode(OMS_ARGUMENT),
-				 errmsg("argument \"ordered\" is out of range"),
-				 errdetail(INT64_FORMAT " was given; 1 to " INT64_FORMAT " are allowed.", PG_GETARG_INT64(4), OMS_MAX_STOCK)));
 	if (!oms_call_repeated(fcinfo, "revise_supply", 5, &call, &open))
 	{
 		Datum		values[5] = {Int32GetDatum(call.merchant), Int64GetDatum(supply), Int32GetDatum(line_no)};
-		char		nulls[5] = {' ', ' ', ' ', PG_ARGISNULL(3) ? 'n' : ' ', PG_ARGISNULL(4) ? 'n' : ' '};
+		char		nulls[5] = {' ', ' ', ' ', PG_ARGISNULL(3) ? 'n' : ' ', ordered == 0 ? 'n' : ' '};
 		Line		line;
 
 		lock_line(call.merchant, supply, line_no, &line);
-		if (!PG_ARGISNULL(4) && PG_GETARG_INT64(4) < line.received + line.closed)
+		if (ordered != 0 && ordered < line.received + line.closed)
 			ereport(ERROR,
 					(errcode(OMS_LIMIT),
-					 errmsg("line %d of supply order " INT64_FORMAT " cannot be of " INT64_FORMAT " units", line_no, supply, PG_GETARG_INT64(4)),
+					 errmsg("line %d of supply order " INT64_FORMAT " cannot be of " INT64_FORMAT " units", line_no, supply, ordered),
 					 errdetail(INT64_FORMAT " were received, " INT64_FORMAT " closed.", line.received, line.closed)));
 		values[3] = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
-		values[4] = PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4);
+		values[4] = Int64GetDatum(ordered);
 		oms_run_guarded(&statements[ST_REVISE], values, nulls);
 		open = oms_get_int64(0, 1);
 		oms_call_done(&call, open);
@@ -429,22 +418,22 @@ oms_receive_supply(PG_FUNCTION_ARGS)
 {
 	int64		supply = oms_arg_int64(fcinfo, 1, "supply_id");
 	int32		line_no = oms_arg_int32(fcinfo, 2, "line_no");
-	int64		quantity = oms_arg_int64(fcinfo, 3, "quantity");
-	int64		damaged = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4);
-	int64		inspect = PG_ARGISNULL(5) ? 0 : PG_GETARG_INT64(5);
+	int64		quantity = oms_arg_units(fcinfo, 3, "quantity", 1, false);
+	int64		damaged = PG_ARGISNULL(4) ? 0 : oms_arg_units(fcinfo, 4, "damaged", 0, true);
+	int64		inspect = PG_ARGISNULL(5) ? 0 : oms_arg_units(fcinfo, 5, "quality_control", 0, true);
 	OmsCall		call;
 	int64		movement;
 
-	if (quantity < 1 || quantity > OMS_MAX_STOCK || damaged < 0 || damaged > quantity || inspect < 0 || inspect > quantity - damaged)
+	if (damaged + inspect > quantity)
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
 				 errmsg("argument \"quantity\" is out of range"),
-				 errdetail(INT64_FORMAT " units, of them " INT64_FORMAT " damaged and " INT64_FORMAT " to inspect; "
-						   "1 to " INT64_FORMAT " are received, damaged ones and those to inspect included.",
-						   quantity, damaged, inspect, OMS_MAX_STOCK)));
+				 errdetail(INT64_FORMAT " units, of them " INT64_FORMAT " damaged and " INT64_FORMAT " to inspect.",
+						   quantity, damaged, inspect),
+				 errhint("The quantity includes units that are damaged or to be inspected.")));
 	if (!oms_call_repeated(fcinfo, "receive_supply", 6, &call, &movement))
 	{
-		Datum		values[10];
+		Datum		values[7];
 		Line		line;
 
 		lock_line(call.merchant, supply, line_no, &line);
@@ -456,19 +445,14 @@ oms_receive_supply(PG_FUNCTION_ARGS)
 							   INT64_FORMAT " more may come.", line.ordered, line.received, line.closed,
 							   Max(line.most - line.received - line.closed, 0)),
 					 errhint("Raise the quantity with revise_supply(), or receive the surplus with receive_stock().")));
+		movement = oms_stock_move(&(OmsMove) {
+			.key = {call.merchant, line.location, line.item}, .kind = "receipt",
+			.quantity = quantity, .damaged = damaged, .quality_control = inspect,
+			.cause = call.reason != NULL ? call.reason :
+			line.external_ref != NULL ? line.external_ref : psprintf("supply order " INT64_FORMAT, supply),
+			.source_kind = "supply", .source_id = supply, .actor = call.actor
+		});
 		values[0] = Int32GetDatum(call.merchant);
-		values[1] = Int32GetDatum(line.location);
-		values[2] = Int64GetDatum(line.item);
-		values[3] = Int64GetDatum(quantity);
-		values[4] = Int64GetDatum(damaged);
-		values[5] = Int64GetDatum(inspect);
-		values[6] = CStringGetTextDatum(call.reason != NULL ? call.reason :
-										line.external_ref != NULL ? line.external_ref : psprintf("supply order " INT64_FORMAT, supply));
-		values[7] = Int64GetDatum(supply);
-		values[8] = CStringGetTextDatum(call.actor);
-		values[9] = TimestampTzGetDatum(oms_now());
-		oms_run(&statements[ST_MOVE], values, NULL);
-		movement = oms_get_int64(0, 1);
 		values[1] = Int64GetDatum(supply);
 		values[2] = Int32GetDatum(line_no);
 		values[3] = Int64GetDatum(movement);
