@@ -119,7 +119,8 @@ SELECT g.merchant_id, g.item_id, g.location_id, g.counter,
 	- coalesce((SELECT sum(h.quantity) FROM oms.stock_hold h
 		WHERE h.merchant_id = g.merchant_id AND h.item_id = g.item_id AND h.location_id = g.location_id AND h.counted), 0)::bigint AS recomputed,
 	g.pins, g.hits, g.doubtful
-FROM oms.stock_gate_entries() g;
+FROM oms.stock_gate_entries() g
+WHERE g.location_id > 0;
 COMMENT ON VIEW oms.stock_gate IS 'The gate at work: each counter in memory beside the same figure from the rows. They are equal when no transaction uses the counter (pins 0) and it is not doubtful; while transactions run the counter may be lower';
 COMMENT ON COLUMN oms.stock_gate.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.stock_gate.item_id IS 'Item';

@@ -5,6 +5,7 @@ SELECT merchant_id, rule, object, expected, found FROM oms.verify_inventory
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_backorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_supply
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise_bound
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment

@@ -20,6 +20,7 @@
 #include "core/json.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "inventory/bound.h"
 #include "inventory/inventory.h"
 
 PG_FUNCTION_INFO_V1(oms_set_backorder_limit);
@@ -91,7 +92,8 @@ static OmsStatement statements[] = {
 		6, {INT4OID, INT8OID, INT4OID, TEXTOID, INT8OID, INT8OID}
 	},
 	[ST_LINE] = {
-		"SELECT l.backordered, coalesce(c.item_id, l.item_id), coalesce(c.per_unit, 1) FROM oms.order_line l "
+		"SELECT l.backordered, coalesce(c.item_id, l.item_id), coalesce(c.per_unit, 1), o.channel_id FROM oms.order_line l "
+		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $2 "
 		"LEFT JOIN oms.order_line_component c ON c.merchant_id = $1 AND c.order_id = $2 AND c.line_no = $3 "
 		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = $3 ORDER BY 2",
 		3, {INT4OID, INT8OID, INT4OID}
@@ -113,6 +115,7 @@ typedef struct Part
 {
 	OmsGateKey	key;
 	int64		per_unit;
+	OmsBounds	bounds;			/* that its units were taken from */
 } Part;
 
 typedef struct Waiting
@@ -214,26 +217,26 @@ oms_backorder_lock(int32 merchant, const int64 *items, int n)
 
 /* How many units of a line the location could promise of so many. */
 static int64
-units_at(const Part *parts, int nparts, int64 units)
+units_at(const Part *parts, int nparts, int32 channel, int64 units)
 {
 	int			i;
 
 	for (i = 0; i < nparts; i++)
-		units = Min(units, Max(oms_stock_available(&parts[i].key, units * parts[i].per_unit), 0) / parts[i].per_unit);
+		units = Min(units, oms_promise_available(&parts[i].key, channel, units * parts[i].per_unit) / parts[i].per_unit);
 	return units;
 }
 
 /* Takes all parts of so many units, or none. */
 static bool
-take_units(const Part *parts, int nparts, int64 units)
+take_units(Part *parts, int nparts, int32 channel, int64 units)
 {
 	int			i;
 
 	for (i = 0; i < nparts; i++)
-		if (!oms_stock_take(NULL, &parts[i].key, units * parts[i].per_unit, NULL))
+		if (!oms_promise_take(&parts[i].key, channel, units * parts[i].per_unit, &parts[i].bounds))
 		{
 			while (--i >= 0)
-				oms_gate_give(&parts[i].key, units * parts[i].per_unit);
+				oms_promise_give(&parts[i].key, units * parts[i].per_unit, &parts[i].bounds);
 			return false;
 		}
 	return true;
@@ -265,6 +268,7 @@ fill_line(int32 merchant, const Waiting *line, int32 location)
 	int			nparts = (int) oms_run(&statements[ST_LINE], values, NULL);
 	Part	   *parts = palloc((nparts + 1) * sizeof(Part));
 	int64		waiting = nparts > 0 ? oms_get_int32(0, 1) : 0;
+	int32		channel = nparts > 0 ? oms_get_int32(0, 4) : 0;
 	int64		units;
 	int			i;
 
@@ -278,14 +282,14 @@ fill_line(int32 merchant, const Waiting *line, int32 location)
 	/* Others take from the gate meanwhile: what was there may be less by now. */
 	do
 	{
-		units = units_at(parts, nparts, waiting);
+		units = units_at(parts, nparts, channel, waiting);
 		if (units <= 0)
 			return 0;
-	} while (!take_units(parts, nparts, units));
+	} while (!take_units(parts, nparts, channel, units));
 	for (i = 0; i < nparts; i++)
 	{
 		/* The row's trigger takes it from the transaction's books. */
-		oms_gate_give(&parts[i].key, units * parts[i].per_unit);
+		oms_promise_give(&parts[i].key, units * parts[i].per_unit, &parts[i].bounds);
 		values[3] = Int64GetDatum(parts[i].key.item);
 		values[4] = Int32GetDatum(location);
 		values[5] = Int64GetDatum(units * parts[i].per_unit);

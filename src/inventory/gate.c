@@ -595,6 +595,28 @@ oms_gate_available(const OmsGateKey *key)
 }
 
 void
+oms_gate_restart(const OmsGateKey *key)
+{
+	Hold	   *hold = touch(key);
+	bool		alone;
+
+	SpinLockAcquire(&hold->entry->mutex);
+	alone = pg_atomic_read_u32(&hold->entry->pins) == 1 && hold->taken == 0 && hold->credit == 0;
+	if (alone)
+	{
+		pg_atomic_write_u64(&hold->entry->counter, 0);
+		hold->entry->doubtful = false;
+		hold->entry->generation = pg_atomic_read_u64(&control->generation);
+	}
+	SpinLockRelease(&hold->entry->mutex);
+	if (!alone)
+		ereport(ERROR,
+				(errcode(OMS_BUSY),
+				 errmsg("what may be promised of item " INT64_FORMAT " is counted by others now", key->item),
+				 errhint("Try again when they have ended.")));
+}
+
+void
 oms_gate_expiring(const OmsGateKey *key)
 {
 	pg_atomic_write_u32(&touch(key)->entry->expiring, 1);

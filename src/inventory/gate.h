@@ -31,6 +31,12 @@ extern void oms_gate_give(const OmsGateKey *key, int64 quantity);
 /* What this transaction could take now. */
 extern int64 oms_gate_available(const OmsGateKey *key);
 
+/*
+ * Sets a counter that is not in use to zero, whatever was left of it in memory:
+ * its rows are only now being written.  OM015 when somebody uses it.
+ */
+extern void oms_gate_restart(const OmsGateKey *key);
+
 /* A hold with an expiry was written: a shortage is worth a look for expired ones. */
 extern void oms_gate_expiring(const OmsGateKey *key);
 

@@ -16,18 +16,22 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/twophase.h"
+#include "catalog/namespace.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
 #include "inventory/gate_load.h"
+#include "inventory/inventory.h"
 
 enum
 {
 	ST_OFFERED,
 	ST_PROMISED,
-	ST_HELD
+	ST_HELD,
+	ST_BOUND
 };
 
 static OmsStatement statements[] = {
@@ -45,6 +49,15 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND counted",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
+	/* What a bound leaves: its quantity without the promises of its channel and location. */
+	[ST_BOUND] = {
+		"SELECT b.quantity - coalesce((SELECT sum(r.quantity) FROM oms.reservation r "
+		"WHERE r.merchant_id = $1 AND r.item_id = $2 AND (r.location_id = b.location_id OR b.location_id IS NULL) "
+		"AND (b.channel_id IS NULL OR EXISTS (SELECT 1 FROM oms.sales_order o WHERE o.merchant_id = $1 "
+		"AND o.order_id = r.order_id AND o.channel_id = b.channel_id))), 0)::bigint "
+		"FROM oms.promise_bound b WHERE b.merchant_id = $1 AND b.bound_id = - $3",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
 };
 
 /* The sum or level that one of the statements gives under the snapshot. */
@@ -60,6 +73,7 @@ read_committed(int statement, const OmsGateKey *key, Snapshot snapshot)
 enum
 {
 	KEY_MERCHANT = 1, KEY_LOCATION, KEY_ITEM,
+	KEY_BOUND = 2, BOUND_QUANTITY = 6,
 	STOCK_ON_HAND = 4, STOCK_DAMAGED, STOCK_QUALITY_CONTROL, STOCK_QUARANTINE, STOCK_SAFETY,
 	RESERVATION_QUANTITY = 7,
 	HOLD_QUANTITY = 5, HOLD_COUNTED = 10
@@ -68,7 +82,7 @@ enum
 /* Which of the tables. */
 enum
 {
-	TABLE_RESERVATION, TABLE_STOCK, TABLE_HOLD
+	TABLE_RESERVATION, TABLE_STOCK, TABLE_HOLD, TABLE_BOUND
 };
 
 static int64
@@ -90,13 +104,14 @@ is_counted(Relation rel, HeapTuple tuple)
 /*
  * Looks for rows of the key that a transaction in progress, not our own, has
  * written or removed.  Returns how many; of those written *least is the
- * smallest of what they offer (stock), *sum the sum of what they promise
- * (the others).  Those removed still count, and may not after a reload.
+ * smallest of what they offer (stock, bounds), *sum the sum of what they promise
+ * (the others); of a bound's key, the promises of the item to anybody.  Those removed still count, and may not after a reload.
  */
 static int
-read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *least, int64 *sum)
+read_in_progress(Oid relid, int table, const OmsGateKey *key, int64 *least, int64 *sum)
 {
-	Relation	rel = table_open(relids[table], AccessShareLock);
+	Relation	rel = table_open(relid, AccessShareLock);
+	int			nkeys = key->location < 0 ? 2 : 3;
 	ScanKeyData keys[3];
 	SnapshotData dirty;
 	SysScanDesc scan;
@@ -105,11 +120,14 @@ read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *lea
 
 	/* In the order of the primary keys. */
 	ScanKeyInit(&keys[0], KEY_MERCHANT, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(key->merchant));
-	ScanKeyInit(&keys[1], KEY_ITEM, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key->item));
+	if (table == TABLE_BOUND)
+		ScanKeyInit(&keys[1], KEY_BOUND, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(-key->location));
+	else
+		ScanKeyInit(&keys[1], KEY_ITEM, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key->item));
 	ScanKeyInit(&keys[2], KEY_LOCATION, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(key->location));
 	list_free(RelationGetIndexList(rel));
 	InitDirtySnapshot(dirty);
-	scan = systable_beginscan(rel, rel->rd_pkindex, true, &dirty, 3, keys);
+	scan = systable_beginscan(rel, rel->rd_pkindex, true, &dirty, nkeys, keys);
 	*least = PG_INT64_MAX;
 	*sum = 0;
 	while ((tuple = systable_getnext(scan)) != NULL)
@@ -122,6 +140,8 @@ read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *lea
 			continue;
 		if (table == TABLE_RESERVATION)
 			value = column(rel, tuple, RESERVATION_QUANTITY);
+		else if (table == TABLE_BOUND)
+			value = column(rel, tuple, BOUND_QUANTITY);
 		else if (table == TABLE_HOLD)
 			value = is_counted(rel, tuple) ? column(rel, tuple, HOLD_QUANTITY) : 0;
 		else
@@ -134,6 +154,39 @@ read_in_progress(const Oid *relids, int table, const OmsGateKey *key, int64 *lea
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
+}
+
+/* The same for a counter of a bound, whose tables its user has locked. */
+static void
+load_bound(const OmsGateKey *key, Oid reservation, OmsGateFigure *figure)
+{
+	Snapshot	snapshot;
+
+	figure->counter = 0;
+	if (max_prepared_xacts > 0)
+	{
+		Oid			bounds = get_relname_relid("promise_bound", get_namespace_oid("oms", false));
+		int64		least;
+		int64		sum;
+
+		if (read_in_progress(reservation, TABLE_RESERVATION, key, &least, &sum) > 0)
+		{
+			figure->counter -= sum;
+			figure->doubtful = true;
+		}
+		if (read_in_progress(bounds, TABLE_BOUND, key, &least, &sum) > 0)
+		{
+			/* Whatever it will be: nothing until then. */
+			figure->counter -= OMS_MAX_STOCK;
+			figure->doubtful = true;
+		}
+	}
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot->curcid = FirstCommandId;
+	oms_begin();
+	figure->counter += read_committed(ST_BOUND, key, snapshot);
+	oms_end();
+	UnregisterSnapshot(snapshot);
 }
 
 void
@@ -150,20 +203,26 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure)
 	 * twice, not never, when it is committed in between.
 	 */
 	figure->doubtful = false;
+	figure->expiring = false;
 	figure->deadline = PG_INT64_MAX;
+	if (key->location < 0)
+	{
+		load_bound(key, relids[TABLE_RESERVATION], figure);
+		return;
+	}
 	if (max_prepared_xacts > 0)
 	{
 		int64		least;
 		int64		sum;
 
-		if (read_in_progress(relids, TABLE_STOCK, key, &least_offered, &sum) > 0)
+		if (read_in_progress(relids[TABLE_STOCK], TABLE_STOCK, key, &least_offered, &sum) > 0)
 			figure->doubtful = true;
-		if (read_in_progress(relids, TABLE_RESERVATION, key, &least, &sum) > 0)
+		if (read_in_progress(relids[TABLE_RESERVATION], TABLE_RESERVATION, key, &least, &sum) > 0)
 		{
 			in_progress += sum;
 			figure->doubtful = true;
 		}
-		if (read_in_progress(relids, TABLE_HOLD, key, &least, &sum) > 0)
+		if (read_in_progress(relids[TABLE_HOLD], TABLE_HOLD, key, &least, &sum) > 0)
 		{
 			in_progress += sum;
 			figure->doubtful = true;

@@ -8,6 +8,7 @@
 #include "utils/rel.h"
 
 #include "core/guard.h"
+#include "inventory/bound.h"
 #include "inventory/inventory.h"
 
 PG_FUNCTION_INFO_V1(oms_reservation_gate);
@@ -45,7 +46,8 @@ static OmsStatement statements[] = {
 	},
 };
 
-static void
+/* What a row takes from the gate; returns its order. */
+static int64
 read_key(TriggerData *trigdata, HeapTuple tuple, OmsGateKey *key, int64 *quantity)
 {
 	bool		isnull;
@@ -54,6 +56,7 @@ read_key(TriggerData *trigdata, HeapTuple tuple, OmsGateKey *key, int64 *quantit
 	key->location = DatumGetInt32(oms_row_get(trigdata, tuple, RES_LOCATION, &isnull));
 	key->item = DatumGetInt64(oms_row_get(trigdata, tuple, RES_ITEM, &isnull));
 	*quantity = DatumGetInt64(oms_row_get(trigdata, tuple, RES_QUANTITY, &isnull));
+	return DatumGetInt64(oms_row_get(trigdata, tuple, RES_ORDER, &isnull));
 }
 
 /* A promise typed by hand moves the line's counter as a command would. */
@@ -82,7 +85,7 @@ refresh_line(TriggerData *trigdata, HeapTuple tuple)
 
 /*
  * AFTER INSERT OR UPDATE OR DELETE row on reservation: passes the gate, or is
- * refused (OM001).  AFTER, because a BEFORE trigger also fires for rows that
+ * refused (OM001, or OM007 by a bound).  AFTER, because a BEFORE trigger also fires for rows that
  * ON CONFLICT, a later trigger or a failing constraint drops.
  */
 Datum
@@ -90,19 +93,21 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
 	OmsGateKey	key;
+	int64		order_id;
 	int64		quantity;
 	int64		available = 0;
 
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
-		read_key(trigdata, trigdata->tg_trigtuple, &key, &quantity);
+		order_id = read_key(trigdata, trigdata->tg_trigtuple, &key, &quantity);
 		oms_gate_give(&key, quantity);
+		oms_bound_row(trigdata, &key, order_id, -quantity);
 	}
 	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 	{
 		HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 
-		read_key(trigdata, tuple, &key, &quantity);
+		order_id = read_key(trigdata, tuple, &key, &quantity);
 		if (quantity <= 0)
 			ereport(ERROR,
 					(errcode(OMS_ARGUMENT),
@@ -113,10 +118,12 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 		{
 			/* The row is a fact of another node. */
 			oms_gate_take_forced(&key, quantity);
+			oms_bound_row(trigdata, &key, order_id, quantity);
 			return PointerGetDatum(NULL);
 		}
 		if (!oms_stock_take(trigdata, &key, quantity, &available))
 			oms_error_shortage(&key, quantity, available);
+		oms_bound_row(trigdata, &key, order_id, quantity);
 		if (!oms_guard_is_open())
 			refresh_line(trigdata, tuple);
 	}

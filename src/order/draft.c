@@ -338,7 +338,7 @@ oms_draft_resolve(OmsDraft *draft)
 }
 
 static void
-add_promise(OmsDraft *draft, int line, const OmsGateKey *key, int64 quantity)
+add_promise(OmsDraft *draft, int line, const OmsGateKey *key, int64 quantity, const OmsBounds *bounds)
 {
 	OmsPromise *promise;
 
@@ -352,6 +352,7 @@ add_promise(OmsDraft *draft, int line, const OmsGateKey *key, int64 quantity)
 	promise->line = line;
 	promise->key = *key;
 	promise->quantity = quantity;
+	promise->bounds = *bounds;
 }
 
 /* Tries to promise units of a line at one location, all parts of a kit or none. */
@@ -368,18 +369,19 @@ promise_units(OmsDraft *draft, int index, int32 location, int64 units)
 	for (i = 0; i < nparts; i++)
 	{
 		OmsGateKey	key = {draft->merchant, location, parts[i].item};
+		OmsBounds	bounds;
 
-		if (!oms_stock_take(NULL, &key, units * parts[i].per_unit, NULL))
+		if (!oms_promise_take(&key, draft->channel, units * parts[i].per_unit, &bounds))
 		{
 			while (draft->npromises > before)
 			{
 				OmsPromise *promise = &draft->promises[--draft->npromises];
 
-				oms_gate_give(&promise->key, promise->quantity);
+				oms_promise_give(&promise->key, promise->quantity, &promise->bounds);
 			}
 			return false;
 		}
-		add_promise(draft, index, &key, units * parts[i].per_unit);
+		add_promise(draft, index, &key, units * parts[i].per_unit, &bounds);
 	}
 	return true;
 }
@@ -393,11 +395,11 @@ units_at(const OmsDraft *draft, const OmsDraftLine *line, int32 location)
 	int			i;
 
 	if (line->kind != OMS_KIT)
-		return Max(oms_stock_available(&key, line->quantity), 0);
+		return oms_promise_available(&key, draft->channel, line->quantity);
 	for (i = 0; i < line->ncomponents; i++)
 	{
 		key.item = line->components[i].item;
-		units = Min(units, Max(oms_stock_available(&key, (int64) line->quantity * line->components[i].per_unit), 0) /
+		units = Min(units, oms_promise_available(&key, draft->channel, (int64) line->quantity * line->components[i].per_unit) /
 					line->components[i].per_unit);
 	}
 	return units;
@@ -446,6 +448,11 @@ refuse(OmsDraft *draft, int index)
 			available += draft->lines[i].allocated;
 	}
 	oms_draft_give_back(draft);
+	if (line->kind != OMS_KIT)
+		oms_bound_refuse(draft->merchant, draft->channel, line->item, draft->locations, draft->nlocations, wanted);
+	for (i = 0; i < line->ncomponents; i++)
+		oms_bound_refuse(draft->merchant, draft->channel, line->components[i].item, draft->locations, draft->nlocations,
+						 wanted * line->components[i].per_unit);
 	ereport(ERROR,
 			(errcode(OMS_SHORTAGE),
 			 errmsg("not enough stock of item \"%s\"", line->sku),
@@ -485,7 +492,8 @@ use_holds(OmsDraft *draft)
 
 /*
  * Asks the gate for the stock of every line, by the draft's policy.  Raises
- * OM001 when the policy is strict and something is short.
+ * OM001 when the policy is strict and something is short, OM007 when a bound
+ * is what keeps it.
  */
 void
 oms_draft_admit(OmsDraft *draft)
@@ -531,6 +539,6 @@ oms_draft_give_back(OmsDraft *draft)
 	{
 		OmsPromise *promise = &draft->promises[--draft->npromises];
 
-		oms_gate_give(&promise->key, promise->quantity);
+		oms_promise_give(&promise->key, promise->quantity, &promise->bounds);
 	}
 }

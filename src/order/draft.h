@@ -9,7 +9,7 @@
 
 #include "config/catalogue.h"
 #include "core/config.h"
-#include "inventory/gate.h"
+#include "inventory/bound.h"
 
 /* Limits of one order: far from overflow, wide enough for a wholesale order. */
 #define OMS_MAX_LINES		10000
@@ -21,6 +21,7 @@ typedef struct OmsPromise
 	int			line;			/* index */
 	OmsGateKey	key;
 	int64		quantity;
+	OmsBounds	bounds;			/* that it was taken from */
 } OmsPromise;
 
 typedef struct OmsDraftLine

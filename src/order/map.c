@@ -109,7 +109,7 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 		const OmsPromise *promise = &draft->promises[i];
 
 		/* The row's trigger takes it from the transaction's books. */
-		oms_gate_give(&promise->key, promise->quantity);
+		oms_promise_give(&promise->key, promise->quantity, &promise->bounds);
 		values[3] = Int64GetDatum(promise->key.item);
 		values[4] = Int32GetDatum(promise->key.location);
 		values[5] = Int64GetDatum(promise->quantity);

@@ -227,7 +227,7 @@ add_promises(OmsRows *rows, const OmsDraft *draft)
 		oms_rows_set(rows, RES_QUANTITY, Int64GetDatum(promise->quantity));
 		oms_rows_add(rows);
 		/* The row's trigger takes it from the transaction's books. */
-		oms_gate_give(&promise->key, promise->quantity);
+		oms_promise_give(&promise->key, promise->quantity, &promise->bounds);
 	}
 }
 
