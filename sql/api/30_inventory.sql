@@ -8,6 +8,8 @@ CREATE FUNCTION oms.stock_movement_apply() RETURNS trigger LANGUAGE C AS 'MODULE
 COMMENT ON FUNCTION oms.stock_movement_apply() IS 'Trigger: changes the level that a movement names';
 CREATE FUNCTION oms.reservation_gate() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_reservation_gate';
 COMMENT ON FUNCTION oms.reservation_gate() IS 'Trigger: every promise passes the gate, whoever writes it (OM001)';
+CREATE FUNCTION oms.gate_truncate() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_gate_truncate';
+COMMENT ON FUNCTION oms.gate_truncate() IS 'Trigger: promises are not truncated away, in replica role neither (OM014); a table without rows may be';
 
 CREATE FUNCTION oms.receive_stock(merchant int, item bigint, location int, quantity bigint, cause text,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint

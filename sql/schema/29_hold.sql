@@ -25,8 +25,9 @@ CREATE INDEX IF NOT EXISTS stock_hold_expiry ON oms.stock_hold (merchant_id, ite
 CREATE OR REPLACE TRIGGER stock_hold_gate AFTER INSERT OR UPDATE OR DELETE ON oms.stock_hold
 	FOR EACH ROW EXECUTE FUNCTION oms.stock_hold_gate();
 CREATE OR REPLACE TRIGGER stock_hold_truncate BEFORE TRUNCATE ON oms.stock_hold
-	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_parent('Release holds with release_stock() or DELETE.');
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.gate_truncate('Release holds with release_stock() or DELETE.');
 ALTER TABLE oms.stock_hold ENABLE ALWAYS TRIGGER stock_hold_gate;
+ALTER TABLE oms.stock_hold ENABLE ALWAYS TRIGGER stock_hold_truncate;
 
 COMMENT ON TABLE oms.stock_hold IS 'Soft holds. Inserting one passes the gate or is refused (OM001); deleting releases. Past expires_at a hold is free for anybody, with no job: the next one who would be short takes its units';
 COMMENT ON COLUMN oms.stock_hold.merchant_id IS 'Merchant';

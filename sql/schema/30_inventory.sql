@@ -64,11 +64,13 @@ CREATE OR REPLACE TRIGGER stock_movement_apply AFTER INSERT ON oms.stock_movemen
 CREATE OR REPLACE TRIGGER reservation_gate AFTER INSERT OR UPDATE OR DELETE ON oms.reservation
 	FOR EACH ROW EXECUTE FUNCTION oms.reservation_gate();
 CREATE OR REPLACE TRIGGER reservation_truncate BEFORE TRUNCATE ON oms.reservation
-	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_parent('Release promises by cancelling or deleting them.');
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.gate_truncate('Release promises by cancelling or deleting them.');
 
 -- The gate holds for replicated rows too; there it records, and refuses nothing.
 ALTER TABLE oms.stock ENABLE ALWAYS TRIGGER stock_gate;
+ALTER TABLE oms.stock ENABLE ALWAYS TRIGGER stock_truncate;
 ALTER TABLE oms.reservation ENABLE ALWAYS TRIGGER reservation_gate;
+ALTER TABLE oms.reservation ENABLE ALWAYS TRIGGER reservation_truncate;
 
 COMMENT ON TABLE oms.stock IS 'Levels per item and location. A level is the sum of its movements (stock_movement); only safety is typed by hand';
 COMMENT ON COLUMN oms.stock.merchant_id IS 'Merchant';

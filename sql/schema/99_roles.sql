@@ -93,6 +93,7 @@ FROM (VALUES
 	-- Internal
 	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed,track_secret_seed}'),
 	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),
+	('function', '{}', '{gate_truncate}'),
 	('function', '{}', '{supply_line_guard,supply_line_moved}'),
 	('function', '{}', '{promise_bound_guard,promise_bound_gate}'),
 	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final,stock_gate_entries}'),
@@ -108,6 +109,7 @@ FROM (VALUES
 	('view', '{warehouse,analyst}', '{tariff_gap}'),
 	('view', '{clerk,finance,analyst,connector}', '{task_queue,dead_letter,consumer_lag}'),
 	('view', '{}', '{payment_sum,payment_order,payment_fold,order_axes,return_part,stock_gate}'),
+	('view', '{}', '{verify_trigger}'),
 	('view', '{}', '{verify_supply}'),
 	('view', '{}', '{verify_promise_bound}'),
 	('view', '{}', '{verify_all,verify_event,verify_inventory,verify_order,verify_backorder,verify_payment,verify_fulfilment,verify_returns,verify_shipping}')

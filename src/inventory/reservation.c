@@ -5,13 +5,16 @@
  */
 #include "core/oms.h"
 
+#include "access/tableam.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "core/guard.h"
 #include "inventory/bound.h"
 #include "inventory/inventory.h"
 
 PG_FUNCTION_INFO_V1(oms_reservation_gate);
+PG_FUNCTION_INFO_V1(oms_gate_truncate);
 
 /* Columns of reservation, in the order of sql/schema/30_inventory.sql. */
 enum
@@ -130,5 +133,32 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && !oms_guard_is_open() &&
 		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		refresh_line(trigdata, trigdata->tg_trigtuple);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * BEFORE TRUNCATE statement on reservation and stock_hold, whose rows have
+ * passed the gate: refused (OM014), in replica role too, unless there are none.
+ */
+Datum
+oms_gate_truncate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	Relation	rel = trigdata->tg_relation;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool		empty = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	if (!empty)
+		ereport(ERROR,
+				(errcode(OMS_REFERENCED),
+				 errmsg("table \"%s\" is not empty and may not be truncated", RelationGetRelationName(rel)),
+				 errdetail("Its rows are promises that the gate has counted."),
+				 errhint("%s", trigdata->tg_trigger->tgargs[0]),
+				 errtable(rel)));
 	return PointerGetDatum(NULL);
 }

@@ -114,6 +114,6 @@ SELECT is_empty('SELECT * FROM oms.verify(1)', 'all agrees');
 SELECT oms.set_backorder_limit(1, 1, 9) IS NOT NULL AS limited \gset
 ALTER TABLE oms.backorder_limit DISABLE TRIGGER USER;
 UPDATE oms.backorder_limit SET used = used + 1;
-SELECT is((SELECT string_agg(rule, ' ') FROM oms.verify(1)), 'backorder_limit_used', 'verify() finds what was seeded');
+SELECT is((SELECT string_agg(rule, ' ') FROM oms.verify(1) WHERE rule <> 'trigger_state'), 'backorder_limit_used', 'verify() finds what was seeded');
 SELECT * FROM finish();
 ROLLBACK;

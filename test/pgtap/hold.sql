@@ -121,6 +121,6 @@ SELECT is(pg_temp.promised(pg_temp.place(4)), '1@1=4', 'and the gate agrees');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'all agrees');
 ALTER TABLE oms.stock_hold DISABLE TRIGGER USER;
 INSERT INTO oms.stock_hold (merchant_id, location_id, item_id, quantity, counted) VALUES (1, 1, 1, 1, false), (1, 1, 1, 100, true);
-SELECT is((SELECT string_agg(rule, ' ' ORDER BY rule) FROM oms.verify(1)), 'hold_counted no_oversell', 'verify() finds what was seeded');
+SELECT is((SELECT string_agg(rule, ' ' ORDER BY rule) FROM oms.verify(1) WHERE rule <> 'trigger_state'), 'hold_counted no_oversell', 'verify() finds what was seeded');
 SELECT * FROM finish();
 ROLLBACK;
