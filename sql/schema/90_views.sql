@@ -26,6 +26,25 @@ COMMENT ON COLUMN oms.orders.name IS 'Name on the parcel, else the customer''s';
 COMMENT ON COLUMN oms.orders.email IS 'E-mail address of the order, else the customer''s';
 COMMENT ON COLUMN oms.orders.bill_to IS 'Billing address; where none was given the shipping address';
 
+CREATE OR REPLACE VIEW oms.order_money AS
+SELECT o.merchant_id, o.order_id, o.channel_id, o.placed_at, o.payment_state, o.currency,
+	   oms.money(o.subtotal, o.currency) AS subtotal, oms.money(o.discount, o.currency) AS discount,
+	   oms.money(o.shipping, o.currency) AS shipping, oms.money(o.tax, o.currency) AS tax,
+	   oms.money(o.total, o.currency) AS total, oms.money(b.owed, o.currency) AS owed,
+	   oms.money(b.captured, o.currency) AS captured, oms.money(b.refunded, o.currency) AS refunded, oms.money(b.due, o.currency) AS due
+FROM oms.sales_order o
+JOIN oms.payment_balance b ON b.merchant_id = o.merchant_id AND b.order_id = o.order_id;
+COMMENT ON VIEW oms.order_money IS 'Amounts of each order in type oms.money: a sum over two currencies is an error instead of a wrong figure';
+COMMENT ON COLUMN oms.order_money.subtotal IS 'Quantity times price of all lines, before discount';
+COMMENT ON COLUMN oms.order_money.discount IS 'All discounts';
+COMMENT ON COLUMN oms.order_money.shipping IS 'What the customer pays for shipping';
+COMMENT ON COLUMN oms.order_money.tax IS 'Tax, contained in total';
+COMMENT ON COLUMN oms.order_money.total IS 'What the customer was to pay when placing';
+COMMENT ON COLUMN oms.order_money.owed IS 'Total less what was cancelled and what refunds were granted, at least 0';
+COMMENT ON COLUMN oms.order_money.captured IS 'Captured';
+COMMENT ON COLUMN oms.order_money.refunded IS 'Paid back';
+COMMENT ON COLUMN oms.order_money.due IS 'Still to be captured; negative: more was taken than is owed';
+
 CREATE OR REPLACE VIEW oms.order_lines AS
 SELECT l.merchant_id, l.order_id, l.line_no, o.number, o.channel, o.placed_at, o.placed_on, o.lifecycle, l.item_id, l.sku, l.title,
 	   l.ordered, l.cancelled, l.allocated, l.backordered, l.picked, l.packed, l.shipped, l.delivered, l.return_requested, l.returned,

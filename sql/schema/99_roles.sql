@@ -48,6 +48,10 @@ SELECT v.kind, n.name, v.profiles
 FROM (VALUES
 	-- For everybody: what says something about oms, or computes
 	('function', '{app,clerk,warehouse,finance,analyst,connector}'::text[], '{version,clock,units_share,prorate}'::text[]),
+	('function', '{app,clerk,warehouse,finance,analyst,connector}',
+		'{money,amount,currency,abs,sum,min,max,money_plus,money_minus,money_negative,money_times,number_times_money,money_over_number,money_ratio,money_smaller,money_larger}'),
+	('function', '{app,clerk,warehouse,finance,analyst,connector}',
+		'{money_in,money_out,money_recv,money_send,money_eq,money_ne,money_lt,money_le,money_gt,money_ge,money_cmp,money_hash,money_hash_extended}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{effective_setting,available}'),
 	('function', '{clerk,warehouse,finance,analyst}', '{verify}'),
 	-- Orders
@@ -101,7 +105,7 @@ FROM (VALUES
 	('view', '{app,clerk,warehouse,finance,analyst,connector}', '{orders,order_lines,stock_level,shipments}'),
 	('view', '{clerk,warehouse,finance,analyst,connector}', '{supply}'),
 	('view', '{app,clerk,finance,analyst,connector}', '{messages,payments,payment_balance}'),
-	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail}'),
+	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail,order_money}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open,stock_holds,backorder}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{promise_bounds}'),
 	('view', '{clerk,warehouse,analyst}', '{ready_to_plan,ready_to_pick,ready_to_pack,ready_to_ship}'),
