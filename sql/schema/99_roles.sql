@@ -68,6 +68,7 @@ FROM (VALUES
 	('function', '{warehouse,connector}', '{order_supply,revise_supply,receive_supply,close_supply}'),
 	('function', '{clerk}', '{set_urgency,set_backorder_limit}'),
 	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,allocate_backorders}'),
+	('function', '{app,clerk,connector}', '{published_quantity}'),
 	-- Fulfilment and shipping
 	('function', '{clerk,warehouse,connector}', '{plan_fulfilment,cancel_fulfilment,set_shipment_policy,complete_services}'),
 	('function', '{warehouse}', '{create_wave,claim_pick,confirm_pick,short_pick,pack,unpack,unship,forward}'),
@@ -107,7 +108,7 @@ FROM (VALUES
 	('view', '{app,clerk,finance,analyst,connector}', '{messages,payments,payment_balance}'),
 	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail,order_money}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open,stock_holds,backorder}'),
-	('view', '{clerk,warehouse,finance,analyst}', '{promise_bounds}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{promise_bounds,channel_quantity}'),
 	('view', '{clerk,warehouse,analyst}', '{ready_to_plan,ready_to_pick,ready_to_pack,ready_to_ship}'),
 	('view', '{clerk,finance,analyst}', '{refund_not_moved,payment_anomaly}'),
 	('view', '{warehouse,analyst}', '{tariff_gap}'),
