@@ -35,6 +35,8 @@ SELECT o.merchant_id, o.order_id, o.channel_id, o.placed_at, o.payment_state, o.
 FROM oms.sales_order o
 JOIN oms.payment_balance b ON b.merchant_id = o.merchant_id AND b.order_id = o.order_id;
 COMMENT ON VIEW oms.order_money IS 'Amounts of each order in type oms.money: a sum over two currencies is an error instead of a wrong figure';
+COMMENT ON COLUMN oms.order_money.order_id IS 'Order';
+COMMENT ON COLUMN oms.order_money.currency IS 'ISO 4217 currency of the order';
 COMMENT ON COLUMN oms.order_money.subtotal IS 'Quantity times price of all lines, before discount';
 COMMENT ON COLUMN oms.order_money.discount IS 'All discounts';
 COMMENT ON COLUMN oms.order_money.shipping IS 'What the customer pays for shipping';
