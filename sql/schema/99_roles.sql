@@ -93,6 +93,10 @@ FROM (VALUES
 	('function', '{clerk,finance,connector}', '{retry_task}'),
 	('function', '{app,clerk,connector}', '{send_message,render_message}'),
 	('function', '{connector}', '{receive_message}'),
+	-- Transfers, counts
+	('function', '{warehouse}', '{ship_transfer,cancel_transfer}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{stock_in_transit}'),
+	('view', '{}', '{verify_transfer}'),
 	-- The owner alone
 	('function', '{}', '{install,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal

@@ -70,6 +70,8 @@ typedef struct OmsMove
 
 /* stock.c: writes the movement, whose trigger changes the level; returns its id.  Raises OM001, OM002, OM008. */
 extern int64 oms_stock_move(const OmsMove *move);
+/* That the item lies on shelves: OM002 for none, OM008 for a kit or a service. */
+extern void oms_require_stocked(int32 merchant, int64 id);
 /* An argument that is a number of units: from min to OMS_MAX_STOCK, 0 only if it may be.  OM011. */
 extern int64 oms_arg_units(FunctionCallInfo fcinfo, int n, const char *name, int64 min, bool zero);
 

@@ -147,25 +147,21 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* A level is of an item that lies on shelves: OM002 for none, OM008 for a kit or a service. */
-static void
-check_item(TriggerData *trigdata, HeapTuple tuple)
+void
+oms_require_stocked(int32 merchant, int64 id)
 {
-	OmsGateKey	key = gate_key(trigdata, tuple);
 	const OmsItem *item;
 
-	oms_begin_trigger(trigdata);
-	oms_catalogue_load(key.merchant, 0, &key.item, 1, NULL, 0);
-	item = oms_catalogue_item(key.merchant, key.item);
+	oms_catalogue_load(merchant, 0, &id, 1, NULL, 0);
+	item = oms_catalogue_item(merchant, id);
 	if (item == NULL)
-		oms_error_unknown("item", key.merchant, key.item);
+		oms_error_unknown("item", merchant, id);
 	if (item->kind != OMS_STOCKED)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
 				 errmsg("item \"%s\" has no stock of its own", item->sku),
 				 errdetail("It is a %s.", item->kind == OMS_KIT ? "kit" : "service"),
 				 errhint(item->kind == OMS_KIT ? "Move the stock of its parts." : "Services are not on shelves.")));
-	oms_end();
 }
 
 /*
@@ -184,7 +180,13 @@ oms_stock_guard(PG_FUNCTION_ARGS)
 		oms_error_guarded(trigdata->tg_relation, "A level is the sum of its movements.",
 						  "Adjust the stock to zero instead.");
 	if (!update)
-		check_item(trigdata, tuple);
+	{
+		OmsGateKey	key = gate_key(trigdata, tuple);
+
+		oms_begin_trigger(trigdata);
+		oms_require_stocked(key.merchant, key.item);
+		oms_end();
+	}
 	if (oms_guard_is_open())
 		return PointerGetDatum(tuple);
 	for (column = STOCK_MERCHANT; column <= STOCK_QUARANTINE; column++)

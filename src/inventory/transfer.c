@@ -1,0 +1,556 @@
+/*-------------------------------------------------------------------------
+ * transfer.c
+ *	  Transfers between locations, in two steps: units leave with one movement
+ *	  and arrive with others.  Between them they are nowhere, so nobody is
+ *	  promised them; what does not arrive is said to be missing, never silently.
+ *
+ *	  Each command locks the transfer first, then the shelves of one location in
+ *	  the order of items, so two of them cannot wait for each other.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "core/guard.h"
+#include "core/json.h"
+#include "core/request.h"
+#include "event/event.h"
+#include "fulfilment/fulfilment.h"
+#include "inventory/inventory.h"
+
+PG_FUNCTION_INFO_V1(oms_transfer_stock);
+PG_FUNCTION_INFO_V1(oms_ship_transfer);
+PG_FUNCTION_INFO_V1(oms_receive_transfer);
+PG_FUNCTION_INFO_V1(oms_cancel_transfer);
+
+#define MAX_LINES 10000
+
+enum
+{
+	ST_LOCATION,
+	ST_INSERT,
+	ST_INSERT_LINES,
+	ST_LOCK,
+	ST_LINES,
+	ST_SHIPPED,
+	ST_COUNT,
+	ST_RECEIPT,
+	ST_CLOSE
+};
+
+static OmsStatement statements[] = {
+	[ST_LOCATION] = {
+		"SELECT 1 FROM oms.location WHERE merchant_id = $1 AND location_id = $2", 2, {INT4OID, INT4OID}
+	},
+	[ST_INSERT] = {
+		"INSERT INTO oms.stock_transfer (merchant_id, from_location, to_location, state, created_at, expected_at, reason, actor) "
+		"VALUES ($1, $2, $3, 'draft', $4, $5, $6, $7) RETURNING transfer_id",
+		7, {INT4OID, INT4OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
+	},
+	[ST_INSERT_LINES] = {
+		"INSERT INTO oms.stock_transfer_line (merchant_id, item_id, transfer_id, quantity) "
+		"SELECT $1, v.item_id, $2, v.quantity FROM unnest($3::bigint[], $4::bigint[]) v(item_id, quantity)",
+		4, {INT4OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID}
+	},
+	[ST_LOCK] = {
+		"SELECT state, from_location, to_location FROM oms.stock_transfer WHERE merchant_id = $1 AND transfer_id = $2 FOR NO KEY UPDATE",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_LINES] = {
+		"SELECT item_id, quantity, received, missing FROM oms.stock_transfer_line "
+		"WHERE merchant_id = $1 AND transfer_id = $2 ORDER BY item_id",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_SHIPPED] = {
+		"UPDATE oms.stock_transfer SET state = 'shipped', shipped_at = $3 WHERE merchant_id = $1 AND transfer_id = $2",
+		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
+	},
+	[ST_COUNT] = {
+		"UPDATE oms.stock_transfer_line l SET received = l.received + v.received, missing = l.missing + v.missing, "
+		"surplus = l.surplus + v.surplus "
+		"FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) v(item_id, received, missing, surplus) "
+		"WHERE l.merchant_id = $1 AND l.transfer_id = $2 AND l.item_id = v.item_id",
+		6, {INT4OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+	},
+	[ST_RECEIPT] = {
+		"INSERT INTO oms.stock_transfer_receipt (merchant_id, item_id, transfer_id, received, damaged, missing, surplus, received_at, "
+		"reason, actor) SELECT $1, v.item_id, $2, v.received, v.damaged, v.missing, v.surplus, $8, "
+		"CASE WHEN v.missing <> 0 OR v.surplus <> 0 THEN $9 END, $10 "
+		"FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) "
+		"v(item_id, received, missing, surplus, damaged)",
+		10, {INT4OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
+	},
+	[ST_CLOSE] = {
+		"UPDATE oms.stock_transfer SET state = $3, closed_at = $4 WHERE merchant_id = $1 AND transfer_id = $2",
+		4, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
+	},
+};
+
+typedef struct Transfer
+{
+	int32		merchant;
+	int64		id;
+	int32		from;
+	int32		to;
+	char		state[12];
+	const char *actor;
+} Transfer;
+
+/* An item of a transfer, and what is done with it now. */
+typedef struct Line
+{
+	int64		item;
+	int64		quantity;		/* leaves, or as given: arrives */
+	int64		received;		/* before */
+	int64		missing;		/* before, or as given */
+	/* now: */
+	int64		arrived;
+	int64		damaged;
+	int64		lost;			/* negative: found again */
+	int64		surplus;
+} Line;
+
+static int
+compare_lines(const void *a, const void *b)
+{
+	const Line *x = a;
+	const Line *y = b;
+
+	return x->item < y->item ? -1 : x->item > y->item;
+}
+
+/*
+ * Reads [{"item", "quantity"}], for a receipt with "damaged" and "missing" too;
+ * sorts it by item.  OM003 with the path where it is none, or names an item
+ * twice.
+ */
+static Line *
+read_document(Jsonb *document, bool receipt, int *n)
+{
+	static const char *const shipped[] = {"item", "quantity", NULL};
+	static const char *const received[] = {"item", "quantity", "damaged", "missing", NULL};
+	OmsPath		root = {NULL, "lines", 0};
+	JsonbContainer *array = &document->root;
+	Line	   *lines;
+	int			count;
+	int			i;
+
+	if (!JsonContainerIsArray(array) || JsonContainerIsScalar(array))
+		oms_error_document(&root, NULL, "an array of {\"item\", \"quantity\"}");
+	count = JsonContainerSize(array);
+	if (count < 1 || count > MAX_LINES)
+		oms_error_document(&root, NULL, psprintf("1 to %d lines", MAX_LINES));
+	lines = palloc0(count * sizeof(Line));
+	for (i = 0; i < count; i++)
+	{
+		OmsPath		path = {&root, NULL, i};
+		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
+		JsonbContainer *object;
+		Line	   *line = &lines[i];
+		bool		given;
+
+		if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+			oms_error_document(&path, NULL, "an object {\"item\", \"quantity\"}");
+		object = value->val.binary.data;
+		oms_json_only(object, &path, receipt ? received : shipped);
+		if (!oms_json_int64(object, &path, "item", 1, PG_INT64_MAX, &line->item))
+			oms_error_document(&path, "item", "the id of an item");
+		given = oms_json_int64(object, &path, "quantity", receipt ? 0 : 1, OMS_MAX_STOCK, &line->quantity);
+		if (receipt && oms_json_int64(object, &path, "missing", 0, OMS_MAX_STOCK, &line->missing))
+			given = true;
+		if (!given || line->quantity + line->missing == 0)
+			oms_error_document(&path, "quantity", "a number of units");
+		if (receipt)
+			(void) oms_json_int64(object, &path, "damaged", 0, line->quantity, &line->damaged);
+	}
+	qsort(lines, count, sizeof(Line), compare_lines);
+	for (i = 1; i < count; i++)
+		if (lines[i].item == lines[i - 1].item)
+			oms_error_document(&root, NULL, psprintf("each item once (" INT64_FORMAT " is there twice)", lines[i].item));
+	*n = count;
+	return lines;
+}
+
+/* One array of bigint from the same field of each line. */
+static Datum
+field_array(const Line *lines, int n, size_t offset)
+{
+	int64	   *values = palloc((n + 1) * sizeof(int64));
+	int			i;
+
+	for (i = 0; i < n; i++)
+		values[i] = *(const int64 *) ((const char *) &lines[i] + offset);
+	return oms_int8_array(values, n);
+}
+
+/* Locks the transfer and reads it.  OM002 when there is none. */
+static void
+lock_transfer(const OmsCall *call, int64 id, Transfer *transfer)
+{
+	Datum		values[2] = {Int32GetDatum(call->merchant), Int64GetDatum(id)};
+
+	if (oms_run(&statements[ST_LOCK], values, NULL) == 0)
+		oms_error_unknown("transfer", call->merchant, id);
+	transfer->merchant = call->merchant;
+	transfer->id = id;
+	transfer->actor = call->actor;
+	strlcpy(transfer->state, oms_get_text(0, 1), sizeof(transfer->state));
+	transfer->from = oms_get_int32(0, 2);
+	transfer->to = oms_get_int32(0, 3);
+}
+
+/* Its lines, by item. */
+static Line *
+read_lines(const Transfer *transfer, int *n)
+{
+	Datum		values[2] = {Int32GetDatum(transfer->merchant), Int64GetDatum(transfer->id)};
+	Line	   *lines;
+	int			i;
+
+	*n = (int) oms_run(&statements[ST_LINES], values, NULL);
+	lines = palloc0((*n + 1) * sizeof(Line));
+	for (i = 0; i < *n; i++)
+	{
+		lines[i].item = oms_get_int64(i, 1);
+		lines[i].quantity = oms_get_int64(i, 2);
+		lines[i].received = oms_get_int64(i, 3);
+		lines[i].missing = oms_get_int64(i, 4);
+	}
+	return lines;
+}
+
+/* OM008: not in this state. */
+static void
+error_state(const Transfer *transfer, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(OMS_STATE),
+			 errmsg("transfer " INT64_FORMAT " cannot be %s", transfer->id, what),
+			 errdetail("It is %s.", transfer->state),
+			 errhint("%s", hint)));
+}
+
+static void
+move(const Transfer *transfer, int32 location, int64 item, int64 quantity, int64 damaged, const char *cause)
+{
+	oms_stock_move(&(OmsMove) {
+		.key = {transfer->merchant, location, item}, .kind = "transfer", .quantity = quantity, .damaged = damaged,
+		.cause = cause, .source_kind = "transfer", .source_id = transfer->id, .actor = transfer->actor
+	});
+}
+
+static void
+announce(const Transfer *transfer, const char *type, const Line *lines, int n)
+{
+	OmsEvent	event = {0};
+	OmsJson		json;
+	int64		units = 0;
+	int64		lost = 0;
+	int64		surplus = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		units += lines[i].arrived;
+		lost += lines[i].lost;
+		surplus += lines[i].surplus;
+	}
+	oms_json_begin(&json);
+	oms_json_add_int(&json, "to", transfer->to);
+	oms_json_add_int(&json, "from", transfer->from);
+	oms_json_add_int(&json, "units", units);
+	if (lost != 0)
+		oms_json_add_int(&json, "missing", lost);
+	if (surplus != 0)
+		oms_json_add_int(&json, "surplus", surplus);
+	event.merchant = transfer->merchant;
+	event.subject_type = "transfer";
+	event.subject_id = transfer->id;
+	event.type = type;
+	event.data = oms_json_end(&json);
+	oms_event_write(&event);
+}
+
+/* The units of a draft leave; returns how many. */
+static int64
+ship(const Transfer *transfer)
+{
+	Datum		values[3] = {Int32GetDatum(transfer->merchant), Int64GetDatum(transfer->id), TimestampTzGetDatum(oms_now())};
+	char	   *cause = psprintf("transfer " INT64_FORMAT " to location %d", transfer->id, transfer->to);
+	Line	   *lines;
+	int64		units = 0;
+	int			n;
+	int			i;
+
+	if (strcmp(transfer->state, "draft") != 0)
+		error_state(transfer, "shipped", "Only a draft is shipped.");
+	lines = read_lines(transfer, &n);
+	for (i = 0; i < n; i++)
+	{
+		move(transfer, transfer->from, lines[i].item, -lines[i].quantity, 0, cause);
+		lines[i].arrived = lines[i].quantity;
+		units += lines[i].quantity;
+	}
+	oms_run_guarded(&statements[ST_SHIPPED], values, NULL);
+	announce(transfer, "transfer.shipped", lines, n);
+	return units;
+}
+
+static void
+require_location(int32 merchant, int32 location)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int32GetDatum(location)};
+
+	if (oms_run(&statements[ST_LOCATION], values, NULL) == 0)
+		oms_error_unknown("location", merchant, location);
+}
+
+/* SQL: transfer_stock(merchant, from_location, to_location, lines, ship, expected_at, request_key, actor, reason) */
+Datum
+oms_transfer_stock(PG_FUNCTION_ARGS)
+{
+	Transfer	transfer = {.state = "draft"};
+	bool		at_once = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
+	OmsCall		call;
+	Line	   *lines;
+	int64		result;
+	int			n;
+	int			i;
+
+	transfer.from = oms_arg_int32(fcinfo, 1, "from_location");
+	transfer.to = oms_arg_int32(fcinfo, 2, "to_location");
+	oms_arg_require(fcinfo, 3, "lines");
+	lines = read_document(PG_GETARG_JSONB_P(3), false, &n);
+	if (transfer.from == transfer.to)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"to_location\" is out of range"),
+				 errdetail("Location %d is where the units lie.", transfer.to),
+				 errhint("A transfer goes to another location.")));
+	if (!oms_call_repeated(fcinfo, "transfer_stock", 6, &call, &result))
+	{
+		Datum		values[7];
+		char		nulls[7] = {' ', ' ', ' ', ' ', PG_ARGISNULL(5) ? 'n' : ' ', call.reason == NULL ? 'n' : ' ', ' '};
+
+		transfer.merchant = call.merchant;
+		transfer.actor = call.actor;
+		require_location(call.merchant, transfer.from);
+		require_location(call.merchant, transfer.to);
+		for (i = 0; i < n; i++)
+			oms_require_stocked(call.merchant, lines[i].item);
+		values[0] = Int32GetDatum(call.merchant);
+		values[1] = Int32GetDatum(transfer.from);
+		values[2] = Int32GetDatum(transfer.to);
+		values[3] = TimestampTzGetDatum(oms_now());
+		values[4] = PG_ARGISNULL(5) ? (Datum) 0 : PG_GETARG_DATUM(5);
+		values[5] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
+		values[6] = CStringGetTextDatum(call.actor);
+		oms_run_guarded(&statements[ST_INSERT], values, nulls);
+		result = transfer.id = oms_get_int64(0, 1);
+		values[1] = Int64GetDatum(transfer.id);
+		values[2] = field_array(lines, n, offsetof(Line, item));
+		values[3] = field_array(lines, n, offsetof(Line, quantity));
+		oms_run_guarded(&statements[ST_INSERT_LINES], values, NULL);
+		if (at_once)
+			(void) ship(&transfer);
+		oms_call_done(&call, result);
+	}
+	PG_RETURN_INT64(result);
+}
+
+/* SQL: ship_transfer(merchant, transfer, request_key, actor) */
+Datum
+oms_ship_transfer(PG_FUNCTION_ARGS)
+{
+	int64		id = oms_arg_int64(fcinfo, 1, "transfer");
+	Transfer	transfer;
+	OmsCall		call;
+	int64		result;
+
+	if (!oms_call_repeated(fcinfo, "ship_transfer", 2, &call, &result))
+	{
+		lock_transfer(&call, id, &transfer);
+		result = ship(&transfer);
+		oms_call_done(&call, result);
+	}
+	PG_RETURN_INT64(result);
+}
+
+/*
+ * What a line of the receipt means for the line of the transfer: first units
+ * on their way arrive, then those that were declared missing, and what is more
+ * is a surplus.  Raises OM007.
+ */
+static void
+settle_line(const Transfer *transfer, Line *line, const Line *given, bool surplus)
+{
+	int64		open = line->quantity - line->received - line->missing;
+	int64		arrive = Min(given->quantity, open);
+	int64		found = Min(given->quantity - arrive, line->missing);
+
+	line->arrived = arrive + found;
+	line->damaged = given->damaged;
+	line->lost = given->missing - found;
+	line->surplus = given->quantity - arrive - found;
+	if (given->missing > open - arrive)
+		ereport(ERROR,
+				(errcode(OMS_LIMIT),
+				 errmsg("more units of item " INT64_FORMAT " would be missing than transfer " INT64_FORMAT " has on its way",
+						line->item, transfer->id),
+				 errdetail(INT64_FORMAT " are on their way, " INT64_FORMAT " arrive, " INT64_FORMAT " would be missing.",
+						   open, arrive, given->missing)));
+	if (line->surplus > 0 && !surplus)
+		ereport(ERROR,
+				(errcode(OMS_LIMIT),
+				 errmsg("more units of item " INT64_FORMAT " arrive than transfer " INT64_FORMAT " has on its way",
+						line->item, transfer->id),
+				 errdetail(INT64_FORMAT " were shipped, " INT64_FORMAT " received before, " INT64_FORMAT " arrive now.",
+						   line->quantity, line->received, given->quantity),
+				 errhint("Count again; if they are there, receive with surplus => true and a reason.")));
+}
+
+/*
+ * SQL: receive_transfer(merchant, transfer, lines, close, surplus, request_key,
+ * actor, reason).  Locks the transfer, then the shelves by item.
+ */
+Datum
+oms_receive_transfer(PG_FUNCTION_ARGS)
+{
+	int64		id = oms_arg_int64(fcinfo, 1, "transfer");
+	bool		closing = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	bool		surplus = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	Transfer	transfer;
+	OmsCall		call;
+	Line	   *given = NULL;
+	Line	   *lines;
+	Line	   *moved;
+	char	   *cause;
+	Datum		values[10];
+	char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+	int64		open = 0;
+	bool		differs = false;
+	int			ngiven = 0;
+	int			nmoved = 0;
+	int			n;
+	int			i;
+	int			j;
+
+	if (!PG_ARGISNULL(2))
+		given = read_document(PG_GETARG_JSONB_P(2), true, &ngiven);
+	if (oms_call_repeated(fcinfo, "receive_transfer", 5, &call, &open))
+		PG_RETURN_INT64(open);
+	lock_transfer(&call, id, &transfer);
+	/* One that is closed takes what is found later, line by line. */
+	if (strcmp(transfer.state, "shipped") != 0 && (strcmp(transfer.state, "received") != 0 || given == NULL))
+		error_state(&transfer, "received", strcmp(transfer.state, "draft") == 0 ? "Ship it first, with ship_transfer()." :
+					"Nothing of it is on its way.");
+	lines = read_lines(&transfer, &n);
+	moved = palloc((n + 1) * sizeof(Line));
+	for (i = j = 0; i < n; i++)
+	{
+		Line	   *line = &lines[i];
+		int64		rest = line->quantity - line->received - line->missing;
+		Line		all = {.item = line->item, .quantity = rest};
+		Line		none = {.item = line->item};
+		bool		named = j < ngiven && given[j].item == line->item;
+
+		settle_line(&transfer, line, named ? &given[j++] : given == NULL ? &all : &none, surplus);
+		rest -= line->arrived + line->lost;
+		if (closing)
+		{
+			line->lost += rest;
+			rest = 0;
+		}
+		open += rest;
+		differs = differs || line->lost != 0 || line->surplus != 0;
+		if (line->arrived > 0 || line->lost != 0 || line->surplus > 0)
+			moved[nmoved++] = *line;
+	}
+	if (j < ngiven)
+		ereport(ERROR,
+				(errcode(OMS_UNKNOWN),
+				 errmsg("transfer " INT64_FORMAT " has no item " INT64_FORMAT, id, given[j].item),
+				 errhint("What came without being announced is received with receive_stock().")));
+	if (differs && call.reason == NULL)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"reason\" is missing"),
+				 errdetail("Units are missing, found again, or more than were shipped."),
+				 errhint("Say why.")));
+
+	values[0] = Int32GetDatum(call.merchant);
+	values[1] = Int64GetDatum(id);
+	values[2] = field_array(moved, nmoved, offsetof(Line, item));
+	values[3] = field_array(moved, nmoved, offsetof(Line, arrived));
+	values[4] = field_array(moved, nmoved, offsetof(Line, lost));
+	values[5] = field_array(moved, nmoved, offsetof(Line, surplus));
+	oms_run_guarded(&statements[ST_COUNT], values, NULL);
+	values[6] = field_array(moved, nmoved, offsetof(Line, damaged));
+	values[7] = TimestampTzGetDatum(oms_now());
+	values[8] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
+	nulls[8] = call.reason == NULL ? 'n' : ' ';
+	values[9] = CStringGetTextDatum(call.actor);
+	oms_run_guarded(&statements[ST_RECEIPT], values, nulls);
+	cause = psprintf("transfer " INT64_FORMAT " from location %d", id, transfer.from);
+	for (i = 0; i < nmoved; i++)
+		if (moved[i].arrived + moved[i].surplus > 0)
+			move(&transfer, transfer.to, moved[i].item, moved[i].arrived + moved[i].surplus, moved[i].damaged, cause);
+	if (open == 0 && strcmp(transfer.state, "shipped") == 0)
+	{
+		values[2] = CStringGetTextDatum("received");
+		values[3] = TimestampTzGetDatum(oms_now());
+		oms_run_guarded(&statements[ST_CLOSE], values, NULL);
+	}
+	announce(&transfer, "transfer.received", moved, nmoved);
+	oms_call_done(&call, open);
+	PG_RETURN_INT64(open);
+}
+
+/* SQL: cancel_transfer(merchant, transfer, request_key, actor, reason) */
+Datum
+oms_cancel_transfer(PG_FUNCTION_ARGS)
+{
+	int64		id = oms_arg_int64(fcinfo, 1, "transfer");
+	Transfer	transfer;
+	OmsCall		call;
+	Line	   *lines;
+	int64		result;
+	bool		shipped;
+	int			n;
+	int			i;
+
+	if (!oms_call_repeated(fcinfo, "cancel_transfer", 2, &call, &result))
+	{
+		char	   *cause = psprintf("transfer " INT64_FORMAT " cancelled", id);
+		Datum		values[4] = {Int32GetDatum(call.merchant), Int64GetDatum(id)};
+
+		lock_transfer(&call, id, &transfer);
+		result = 0;
+		shipped = strcmp(transfer.state, "shipped") == 0;
+		if (!shipped && strcmp(transfer.state, "draft") != 0 && strcmp(transfer.state, "cancelled") != 0)
+			error_state(&transfer, "cancelled", "Transfer its units back.");
+		lines = read_lines(&transfer, &n);
+		for (i = 0; i < n && shipped; i++)
+			if (lines[i].received > 0 || lines[i].missing > 0)
+				ereport(ERROR,
+						(errcode(OMS_STATE),
+						 errmsg("transfer " INT64_FORMAT " cannot be cancelled", id),
+						 errdetail(INT64_FORMAT " units of item " INT64_FORMAT " were received, " INT64_FORMAT " declared missing.",
+								   lines[i].received, lines[i].item, lines[i].missing),
+						 errhint("Receive the rest, or close it with receive_transfer(..., close => true); transfer back what arrived.")));
+		for (i = 0; i < n && shipped; i++)
+		{
+			move(&transfer, transfer.from, lines[i].item, lines[i].quantity, 0, cause);
+			lines[i].arrived = lines[i].quantity;
+			result += lines[i].quantity;
+		}
+		if (strcmp(transfer.state, "cancelled") != 0)
+		{
+			values[2] = CStringGetTextDatum("cancelled");
+			values[3] = TimestampTzGetDatum(oms_now());
+			oms_run_guarded(&statements[ST_CLOSE], values, NULL);
+			announce(&transfer, "transfer.cancelled", lines, n);
+		}
+		oms_call_done(&call, result);
+	}
+	PG_RETURN_INT64(result);
+}
