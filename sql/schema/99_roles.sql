@@ -47,12 +47,12 @@ INSERT INTO oms.privilege (kind, name, profiles)
 SELECT v.kind, n.name, v.profiles
 FROM (VALUES
 	-- For everybody: what says something about oms, or computes
-	('function', '{app,clerk,warehouse,finance,analyst,connector}'::text[], '{version,clock,units_share,prorate}'::text[]),
+	('function', '{app,clerk,warehouse,finance,analyst,connector}'::text[], '{version,clock,available,units_share,prorate}'::text[]),
 	('function', '{app,clerk,warehouse,finance,analyst,connector}',
 		'{money,amount,currency,abs,sum,min,max,money_plus,money_minus,money_negative,money_times,number_times_money,money_over_number,money_ratio,money_smaller,money_larger}'),
 	('function', '{app,clerk,warehouse,finance,analyst,connector}',
 		'{money_in,money_out,money_recv,money_send,money_eq,money_ne,money_lt,money_le,money_gt,money_ge,money_cmp,money_hash,money_hash_extended}'),
-	('function', '{app,clerk,warehouse,finance,connector}', '{effective_setting,available}'),
+	('function', '{app,clerk,warehouse,finance,connector}', '{effective_setting}'),
 	('function', '{clerk,warehouse,finance,analyst}', '{verify}'),
 	-- Orders
 	('function', '{app,clerk,connector}', '{place_order,place_orders,order_differences,quote_order,accept_quote}'),
@@ -69,6 +69,7 @@ FROM (VALUES
 	('function', '{clerk}', '{set_urgency,set_backorder_limit}'),
 	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,allocate_backorders}'),
 	('function', '{app,clerk,connector}', '{published_quantity}'),
+	('function', '{warehouse,connector}', '{alert_low_stock}'),
 	-- Fulfilment and shipping
 	('function', '{clerk,warehouse,connector}', '{plan_fulfilment,cancel_fulfilment,set_shipment_policy,complete_services}'),
 	('function', '{warehouse}', '{create_wave,claim_pick,confirm_pick,short_pick,pack,unpack,unship,forward}'),
@@ -104,7 +105,7 @@ FROM (VALUES
 	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),
 	('function', '{}', '{gate_truncate}'),
 	('function', '{}', '{supply_line_guard,supply_line_moved}'),
-	('function', '{}', '{promise_bound_guard,promise_bound_gate}'),
+	('function', '{}', '{promise_bound_guard,promise_bound_gate,reorder_rule_guard}'),
 	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final,stock_gate_entries}'),
 	-- Views
 	('view', '{app,clerk,warehouse,finance,analyst,connector}', '{orders,order_lines,stock_level,shipments}'),
@@ -112,7 +113,7 @@ FROM (VALUES
 	('view', '{app,clerk,finance,analyst,connector}', '{messages,payments,payment_balance}'),
 	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail,order_money}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open,stock_holds,backorder}'),
-	('view', '{clerk,warehouse,finance,analyst}', '{promise_bounds,channel_quantity}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{promise_bounds,channel_quantity,stock_watch,low_stock}'),
 	('view', '{clerk,warehouse,analyst}', '{ready_to_plan,ready_to_pick,ready_to_pack,ready_to_ship}'),
 	('view', '{clerk,finance,analyst}', '{refund_not_moved,payment_anomaly}'),
 	('view', '{warehouse,analyst}', '{tariff_gap}'),
