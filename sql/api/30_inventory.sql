@@ -12,9 +12,9 @@ CREATE FUNCTION oms.gate_truncate() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNA
 COMMENT ON FUNCTION oms.gate_truncate() IS 'Trigger: promises are not truncated away, in replica role neither (OM014); a table without rows may be';
 
 CREATE FUNCTION oms.receive_stock(merchant int, item bigint, location int, quantity bigint, cause text,
-	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL, unit_cost numeric DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_receive_stock';
-COMMENT ON FUNCTION oms.receive_stock(int, bigint, int, bigint, text, text, text) IS 'Receives units of an item at a location: one movement of kind receipt with its cause. Returns the movement. Raises OM002 unknown item, OM008 for a kit or service, OM010, OM011, 23503 for an unknown location';
+COMMENT ON FUNCTION oms.receive_stock(int, bigint, int, bigint, text, text, text, text, numeric) IS 'Receives units of an item at a location: one movement of kind receipt with its cause. unit_cost: what one unit cost, in the merchant''s base currency, up to 8 decimals. Returns the movement. Raises OM002 unknown item, OM008 for a kit or service, OM010, OM011, OM017, 23503 for an unknown location';
 
 CREATE FUNCTION oms.adjust_stock(merchant int, item bigint, location int, quantity bigint, cause text,
 	forced boolean DEFAULT false, request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS oms.stock_movement (
 	source_id		bigint,
 	actor			text NOT NULL DEFAULT current_user,
 	at				timestamptz NOT NULL DEFAULT now(),
+	unit_cost		numeric CHECK (unit_cost >= 0 AND unit_cost < 1000000000000),
 	PRIMARY KEY (merchant_id, item_id, location_id, movement_id),
 	CONSTRAINT stock_movement_size CHECK (abs(quantity) <= 1000000000000 AND abs(damaged) <= 1000000000000
 		AND abs(quality_control) <= 1000000000000 AND abs(quarantine) <= 1000000000000),
@@ -97,6 +98,7 @@ COMMENT ON COLUMN oms.stock_movement.source_kind IS 'Document behind it: order, 
 COMMENT ON COLUMN oms.stock_movement.source_id IS 'Id of that document';
 COMMENT ON COLUMN oms.stock_movement.actor IS 'Who';
 COMMENT ON COLUMN oms.stock_movement.at IS 'When (UTC instant)';
+COMMENT ON COLUMN oms.stock_movement.unit_cost IS 'Cost of one unit that comes, in the merchant''s base currency, up to 8 decimals; null: not said. Counts where the item is costed, see docs/costing.md';
 COMMENT ON TABLE oms.reservation IS 'Live promises: one row per order line, item and location. Inserting one passes the gate or is refused (OM001); deleting releases. on_hand - unavailable - safety - reservations - holds = available';
 COMMENT ON COLUMN oms.reservation.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.reservation.location_id IS 'Location';

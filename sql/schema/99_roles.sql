@@ -66,6 +66,11 @@ FROM (VALUES
 	-- Stock
 	('function', '{warehouse}', '{receive_stock,adjust_stock,count_stock,transfer_stock,receive_transfer}'),
 	('function', '{warehouse,connector}', '{order_supply,revise_supply,receive_supply,close_supply}'),
+	('function', '{warehouse,finance}', '{add_landed_cost}'),
+	('function', '{finance}', '{revalue_stock}'),
+	('function', '{clerk,finance,analyst}', '{inventory_value,shipped_cost}'),
+	('view', '{clerk,finance,analyst}', '{inventory_valuation,transit_value,movement_cost,cost_of_goods}'),
+	('view', '{}', '{verify_cost}'),
 	('function', '{clerk}', '{set_urgency,set_backorder_limit}'),
 	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,allocate_backorders}'),
 	('function', '{app,clerk,connector}', '{published_quantity}'),

@@ -65,6 +65,7 @@ typedef struct OmsMove
 	const char *source_kind;	/* null: no document behind it */
 	int64		source_id;
 	const char *actor;
+	Datum		unit_cost;		/* numeric, in base currency; 0: not said */
 	bool		forced;
 } OmsMove;
 

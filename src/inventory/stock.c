@@ -12,6 +12,7 @@
 #include "config/catalogue.h"
 #include "core/guard.h"
 #include "core/request.h"
+#include "inventory/cost.h"
 #include "inventory/gate.h"
 #include "inventory/inventory.h"
 
@@ -53,8 +54,10 @@ static OmsStatement statements[] = {
 	},
 	[ST_MOVE] = {
 		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, damaged, cause, source_kind, "
-		"source_id, forced, actor, at, quality_control) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING movement_id",
-		13, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID}
+		"source_id, forced, actor, at, quality_control, unit_cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+		"RETURNING movement_id",
+		14, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
+		NUMERICOID}
 	},
 };
 
@@ -140,6 +143,9 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 		applying_forced = saved;
 	}
 	PG_END_TRY();
+	if (DatumGetInt64(values[3]) != 0)
+		oms_cost_movement(DatumGetInt32(values[0]), DatumGetInt32(values[1]), DatumGetInt64(values[2]),
+						  row_int64(trigdata, tuple, MOVE_ID), DatumGetInt64(values[3]));
 	if (DatumGetInt64(values[3]) > DatumGetInt64(values[4]) + DatumGetInt64(values[5]) + DatumGetInt64(values[6]) &&
 		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		oms_backorder_fill(DatumGetInt32(values[0]), DatumGetInt64(values[2]), DatumGetInt32(values[1]), false);
@@ -238,8 +244,8 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 int64
 oms_stock_move(const OmsMove *move)
 {
-	Datum		values[13];
-	char		nulls[13] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' ', ' '};
+	Datum		values[14];
+	char		nulls[14] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' ', ' ', move->unit_cost == (Datum) 0 ? 'n' : ' '};
 
 	values[0] = Int32GetDatum(move->key.merchant);
 	values[1] = Int32GetDatum(move->key.location);
@@ -258,6 +264,7 @@ oms_stock_move(const OmsMove *move)
 	values[10] = CStringGetTextDatum(move->actor);
 	values[11] = TimestampTzGetDatum(oms_now());
 	values[12] = Int64GetDatum(move->quality_control);
+	values[13] = move->unit_cost;
 	oms_run(&statements[ST_MOVE], values, nulls);
 	return oms_get_int64(0, 1);
 }
@@ -276,7 +283,7 @@ oms_arg_units(FunctionCallInfo fcinfo, int n, const char *name, int64 min, bool 
 	return units;
 }
 
-/* SQL: receive_stock(merchant, item, location, quantity, cause, request_key, actor) */
+/* SQL: receive_stock(merchant, item, location, quantity, cause, request_key, actor, reason, unit_cost) */
 Datum
 oms_receive_stock(PG_FUNCTION_ARGS)
 {
@@ -284,13 +291,15 @@ oms_receive_stock(PG_FUNCTION_ARGS)
 	int32		location = oms_arg_int32(fcinfo, 2, "location");
 	int64		quantity = oms_arg_units(fcinfo, 3, "quantity", 1, false);
 	char	   *cause = oms_arg_text(fcinfo, 4, "cause", OMS_TEXT_LENGTH);
+	Datum		unit_cost = PG_ARGISNULL(8) ? (Datum) 0 : oms_arg_unit_cost(fcinfo, 8);
 	OmsCall		call;
 	int64		movement;
 
 	if (!oms_call_repeated(fcinfo, "receive_stock", 5, &call, &movement))
 	{
 		movement = oms_stock_move(&(OmsMove) {
-			.key = {call.merchant, location, item}, .kind = "receipt", .quantity = quantity, .cause = cause, .actor = call.actor
+			.key = {call.merchant, location, item}, .kind = "receipt", .quantity = quantity, .cause = cause, .actor = call.actor,
+			.unit_cost = unit_cost
 		});
 		oms_call_done(&call, movement);
 	}

@@ -68,7 +68,8 @@ static OmsStatement statements[] = {
 		1, {0}
 	},
 	[ST_LOCK] = {
-		"SELECT l.item_id, l.location_id, l.ordered, l.received, l.closed, l.tolerance_percent, o.external_ref "
+		"SELECT l.item_id, l.location_id, l.ordered, l.received, l.closed, l.tolerance_percent, o.external_ref, "
+		"CASE WHEN l.currency = (SELECT m.currency FROM oms.merchant m WHERE m.merchant_id = $1) THEN l.unit_cost END "
 		"FROM oms.supply_line l JOIN oms.supply_order o ON o.merchant_id = $1 AND o.supply_id = $2 "
 		"WHERE l.merchant_id = $1 AND l.supply_id = $2 AND l.line_no = $3 FOR NO KEY UPDATE OF l",
 		3, {INT4OID, INT8OID, INT4OID}
@@ -353,6 +354,7 @@ typedef struct Line
 	int64		closed;
 	int64		most;			/* that may be received or closed in all */
 	char	   *external_ref;	/* null: none */
+	Datum		unit_cost;		/* numeric; 0: not said, or in another currency than the merchant's */
 } Line;
 
 static void
@@ -369,6 +371,7 @@ static void
 lock_line(int32 merchant, int64 supply, int32 line_no, Line *line)
 {
 	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(supply), Int32GetDatum(line_no)};
+	bool		isnull;
 
 	if (oms_run(&statements[ST_LOCK], values, NULL) == 0)
 		error_no_line(merchant, supply, values[2], false);
@@ -379,6 +382,8 @@ lock_line(int32 merchant, int64 supply, int32 line_no, Line *line)
 	line->closed = oms_get_int64(0, 5);
 	line->most = line->ordered + line->ordered * oms_get_int32(0, 6) / 100;
 	line->external_ref = oms_is_null(0, 7) ? NULL : oms_get_text(0, 7);
+	line->unit_cost = oms_get(0, 8, &isnull);
+	line->unit_cost = isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(line->unit_cost));
 }
 
 /* SQL: revise_supply(merchant, supply_id, line_no, expected_at, ordered, request_key, actor, reason) */
@@ -450,7 +455,7 @@ oms_receive_supply(PG_FUNCTION_ARGS)
 			.quantity = quantity, .damaged = damaged, .quality_control = inspect,
 			.cause = call.reason != NULL ? call.reason :
 			line.external_ref != NULL ? line.external_ref : psprintf("supply order " INT64_FORMAT, supply),
-			.source_kind = "supply", .source_id = supply, .actor = call.actor
+			.source_kind = "supply", .source_id = supply, .actor = call.actor, .unit_cost = line.unit_cost
 		});
 		values[0] = Int32GetDatum(call.merchant);
 		values[1] = Int64GetDatum(supply);
