@@ -100,9 +100,10 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{send_message,render_message}'),
 	('function', '{connector}', '{receive_message}'),
 	-- Transfers, counts
-	('function', '{warehouse}', '{ship_transfer,cancel_transfer}'),
-	('view', '{clerk,warehouse,finance,analyst}', '{stock_in_transit}'),
-	('view', '{}', '{verify_transfer}'),
+	('function', '{warehouse}', '{ship_transfer,cancel_transfer,open_count,record_count,post_count,cancel_count}'),
+	('function', '{clerk,warehouse}', '{count_shortfall}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{stock_in_transit,count_due,count_lines}'),
+	('view', '{}', '{verify_transfer,verify_count}'),
 	-- The owner alone
 	('function', '{}', '{install,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal

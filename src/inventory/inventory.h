@@ -73,6 +73,8 @@ typedef struct OmsMove
 extern int64 oms_stock_move(const OmsMove *move);
 /* That the item lies on shelves: OM002 for none, OM008 for a kit or a service. */
 extern void oms_require_stocked(int32 merchant, int64 id);
+/* That there is the location: OM002. */
+extern void oms_require_location(int32 merchant, int32 location);
 /* An argument that is a number of units: from min to OMS_MAX_STOCK, 0 only if it may be.  OM011. */
 extern int64 oms_arg_units(FunctionCallInfo fcinfo, int n, const char *name, int64 min, bool zero);
 

@@ -37,7 +37,8 @@ enum
 enum
 {
 	ST_APPLY,
-	ST_MOVE
+	ST_MOVE,
+	ST_LOCATION
 };
 
 static OmsStatement statements[] = {
@@ -58,6 +59,9 @@ static OmsStatement statements[] = {
 		"RETURNING movement_id",
 		14, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
 		NUMERICOID}
+	},
+	[ST_LOCATION] = {
+		"SELECT 1 FROM oms.location WHERE merchant_id = $1 AND location_id = $2", 2, {INT4OID, INT4OID}
 	},
 };
 
@@ -168,6 +172,15 @@ oms_require_stocked(int32 merchant, int64 id)
 				 errmsg("item \"%s\" has no stock of its own", item->sku),
 				 errdetail("It is a %s.", item->kind == OMS_KIT ? "kit" : "service"),
 				 errhint(item->kind == OMS_KIT ? "Move the stock of its parts." : "Services are not on shelves.")));
+}
+
+void
+oms_require_location(int32 merchant, int32 location)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int32GetDatum(location)};
+
+	if (oms_run(&statements[ST_LOCATION], values, NULL) == 0)
+		oms_error_unknown("location", merchant, location);
 }
 
 /*

@@ -26,7 +26,6 @@ PG_FUNCTION_INFO_V1(oms_cancel_transfer);
 
 enum
 {
-	ST_LOCATION,
 	ST_INSERT,
 	ST_INSERT_LINES,
 	ST_LOCK,
@@ -38,9 +37,6 @@ enum
 };
 
 static OmsStatement statements[] = {
-	[ST_LOCATION] = {
-		"SELECT 1 FROM oms.location WHERE merchant_id = $1 AND location_id = $2", 2, {INT4OID, INT4OID}
-	},
 	[ST_INSERT] = {
 		"INSERT INTO oms.stock_transfer (merchant_id, from_location, to_location, state, created_at, expected_at, reason, actor) "
 		"VALUES ($1, $2, $3, 'draft', $4, $5, $6, $7) RETURNING transfer_id",
@@ -295,15 +291,6 @@ ship(const Transfer *transfer)
 	return units;
 }
 
-static void
-require_location(int32 merchant, int32 location)
-{
-	Datum		values[2] = {Int32GetDatum(merchant), Int32GetDatum(location)};
-
-	if (oms_run(&statements[ST_LOCATION], values, NULL) == 0)
-		oms_error_unknown("location", merchant, location);
-}
-
 /* SQL: transfer_stock(merchant, from_location, to_location, lines, ship, expected_at, request_key, actor, reason) */
 Datum
 oms_transfer_stock(PG_FUNCTION_ARGS)
@@ -333,8 +320,8 @@ oms_transfer_stock(PG_FUNCTION_ARGS)
 
 		transfer.merchant = call.merchant;
 		transfer.actor = call.actor;
-		require_location(call.merchant, transfer.from);
-		require_location(call.merchant, transfer.to);
+		oms_require_location(call.merchant, transfer.from);
+		oms_require_location(call.merchant, transfer.to);
 		for (i = 0; i < n; i++)
 			oms_require_stocked(call.merchant, lines[i].item);
 		values[0] = Int32GetDatum(call.merchant);
