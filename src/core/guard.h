@@ -8,6 +8,9 @@
 
 extern uint64 oms_run_guarded(OmsStatement *stmt, Datum *values, const char *nulls);
 extern bool oms_guard_is_open(void);
+/* Opens the guard until oms_guard_leave() is given what this returned, which the caller does on failure too. */
+extern int	oms_guard_enter(void);
+extern void oms_guard_leave(int before);
 extern void oms_statement_abort(int nest_level);
 
 /* Refuses with OM009: what may not be written by hand, and the way out. */

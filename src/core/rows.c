@@ -6,35 +6,25 @@
 #include "core/oms.h"
 
 #include "access/htup_details.h"
-#include "catalog/namespace.h"
+#include "executor/executor.h"
 #include "utils/array.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #include "core/guard.h"
-#include "core/rows.h"
+#include "core/insert.h"
 
 /* Rows of a table of schema oms, in the current memory context. */
 OmsRows *
-oms_rows_begin(const char *table)
+oms_rows_begin(OmsTarget *target)
 {
 	OmsRows    *rows = palloc0(sizeof(OmsRows));
-	TupleDesc	desc;
-	Oid			relid = get_relname_relid(table, get_namespace_oid("oms", false));
+	int			natts;
 
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(OMS_NOT_INSTALLED),
-				 errmsg("table oms.%s does not exist", table),
-				 errhint("Run CALL oms.install();")));
-	rows->row_type = get_rel_type_id(relid);
-	rows->array_type = get_array_type(rows->row_type);
-	desc = lookup_rowtype_tupdesc(rows->row_type, -1);
-	rows->desc = CreateTupleDescCopy(desc);
-	ReleaseTupleDesc(desc);
-	rows->values = palloc(rows->desc->natts * sizeof(Datum));
-	rows->nulls = palloc(rows->desc->natts * sizeof(bool));
-	memset(rows->nulls, true, rows->desc->natts * sizeof(bool));
+	rows->target = target;
+	rows->table = oms_table(target);
+	natts = rows->table->desc->natts;
+	rows->values = palloc(natts * sizeof(Datum));
+	rows->nulls = palloc(natts * sizeof(bool));
+	memset(rows->nulls, true, natts * sizeof(bool));
 	return rows;
 }
 
@@ -52,6 +42,25 @@ oms_rows_set_text(OmsRows *rows, int column, const char *value)
 		oms_rows_set(rows, column, CStringGetTextDatum(value));
 }
 
+/* Fills the columns that are not given. */
+static void
+set_defaults(OmsRows *rows)
+{
+	const OmsTable *table = rows->table;
+	int			i;
+
+	if (table->ndefaults == 0)
+		return;
+	if (rows->context == NULL)
+		rows->context = CreateStandaloneExprContext();
+	for (i = 0; i < table->ndefaults; i++)
+	{
+		int			column = table->default_columns[i];
+
+		rows->values[column] = ExecEvalExprSwitchContext(table->defaults[i], rows->context, &rows->nulls[column]);
+	}
+}
+
 /* Ends the row being built and starts an empty one. */
 void
 oms_rows_add(OmsRows *rows)
@@ -59,11 +68,14 @@ oms_rows_add(OmsRows *rows)
 	if (rows->n == rows->size)
 	{
 		rows->size = Max(8, rows->size * 2);
-		rows->rows = rows->rows == NULL ? palloc(rows->size * sizeof(Datum)) :
-			repalloc_huge(rows->rows, rows->size * sizeof(Datum));
+		rows->rows = rows->rows == NULL ? palloc(rows->size * sizeof(HeapTuple)) :
+			repalloc_huge(rows->rows, rows->size * sizeof(HeapTuple));
 	}
-	rows->rows[rows->n++] = HeapTupleGetDatum(heap_form_tuple(rows->desc, rows->values, rows->nulls));
-	memset(rows->nulls, true, rows->desc->natts * sizeof(bool));
+	set_defaults(rows);
+	rows->rows[rows->n++] = heap_form_tuple(rows->table->desc, rows->values, rows->nulls);
+	if (rows->context != NULL)
+		ResetExprContext(rows->context);
+	memset(rows->nulls, true, rows->table->desc->natts * sizeof(bool));
 }
 
 uint64
@@ -71,20 +83,38 @@ oms_rows_run(OmsStatement *stmt, OmsRows **sets, int n)
 {
 	Datum		arrays[OMS_MAX_ARGS];
 	int			i;
+	int			j;
 
 	for (i = 0; i < n; i++)
 	{
 		OmsRows    *rows = sets[i];
+		Datum	   *values = palloc(rows->n * sizeof(Datum));
 
 		/* The table was made again since the plan was: its row type is another one. */
-		if (stmt->plan != NULL && stmt->argtypes[i] != rows->array_type)
+		if (stmt->plan != NULL && stmt->argtypes[i] != rows->table->array_type)
 		{
 			SPI_freeplan(stmt->plan);
 			stmt->plan = NULL;
 		}
-		stmt->argtypes[i] = rows->array_type;
-		arrays[i] = PointerGetDatum(construct_array(rows->rows, rows->n, rows->row_type, -1, false, TYPALIGN_DOUBLE));
+		stmt->argtypes[i] = rows->table->array_type;
+		for (j = 0; j < rows->n; j++)
+			values[j] = HeapTupleGetDatum(rows->rows[j]);
+		arrays[i] = PointerGetDatum(construct_array(values, rows->n, rows->table->row_type, -1, false, TYPALIGN_DOUBLE));
 		rows->n = 0;
 	}
 	return oms_run_guarded(stmt, arrays, NULL);
+}
+
+void
+oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n)
+{
+	bool		plain = true;
+	int			i;
+
+	for (i = 0; i < n && plain; i++)
+		plain = oms_table_is_plain(sets[i]->table);
+	if (plain)
+		oms_insert_rows(sets, n);
+	else
+		(void) oms_rows_run(stmt, sets, n);
 }

@@ -168,7 +168,7 @@ count_run(void)
 	}
 }
 
-static uint64
+static pg_noinline uint64
 run(OmsStatement *stmt, Datum *values, const char *nulls, bool read_only, long limit)
 {
 	int			result;
@@ -252,7 +252,19 @@ oms_run_guarded(OmsStatement *stmt, Datum *values, const char *nulls)
 	return rows;
 }
 
-/* Whether the running statement came through oms_run_guarded(). */
+int
+oms_guard_enter(void)
+{
+	return guard_open++;
+}
+
+void
+oms_guard_leave(int before)
+{
+	guard_open = before;
+}
+
+/* Whether the running statement is one of a command's that may write guarded tables. */
 bool
 oms_guard_is_open(void)
 {

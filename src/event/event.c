@@ -58,6 +58,8 @@ static OmsStatement statements[] = {
 	},
 };
 
+static OmsTarget target = {"event", OMS_EVENT_COLUMNS};
+
 static OmsCache node_cache = {
 	.name = "node",
 	.tables = {"node"},
@@ -125,6 +127,12 @@ oms_event_position(PG_FUNCTION_ARGS)
 													 1, &column, &value, &isnull));
 }
 
+OmsRows *
+oms_event_rows(void)
+{
+	return oms_rows_begin(&target);
+}
+
 void
 oms_event_add(OmsRows *rows, const OmsEvent *event)
 {
@@ -167,7 +175,7 @@ oms_event_add(OmsRows *rows, const OmsEvent *event)
 int64
 oms_event_write(const OmsEvent *event)
 {
-	OmsRows    *rows = oms_rows_begin("event");
+	OmsRows    *rows = oms_event_rows();
 
 	oms_event_add(rows, event);
 	oms_rows_run(&statements[ST_WRITE], &rows, 1);

@@ -30,6 +30,7 @@ extern int64 oms_event_write(const OmsEvent *event);
  */
 #define OMS_EVENT_COLUMNS \
 	"merchant_id, version, tx, at, subject_id, order_id, subject_type, type, actor, reason, correlation_id, data"
+extern OmsRows *oms_event_rows(void);
 extern void oms_event_add(OmsRows *rows, const OmsEvent *event);
 
 /* The tx of events of the running transaction. */

@@ -60,6 +60,16 @@ enum
 	"unit_price, discount, tax_rate, tax, total, sku, title, instructions"
 #define RESERVATION_COLUMNS \
 	"merchant_id, location_id, item_id, order_id, line_no, quantity"
+#define PART_COLUMNS \
+	"merchant_id, order_id, line_no, item_id, per_unit"
+#define CHARGE_COLUMNS \
+	"merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total"
+
+static OmsTarget orders_target = {"sales_order", ORDER_COLUMNS};
+static OmsTarget lines_target = {"order_line", LINE_COLUMNS};
+static OmsTarget reservations_target = {"reservation", RESERVATION_COLUMNS};
+static OmsTarget parts_target = {"order_line_component", PART_COLUMNS};
+static OmsTarget charges_target = {"order_charge", CHARGE_COLUMNS};
 
 /* Rows of a table from a parameter, keeping the defaults of columns that others added. */
 #define INSERT_ROWS(table, columns, parameter) \
@@ -83,13 +93,8 @@ static OmsStatement statements[] = {
 		1, {0}
 	},
 	[ST_REST] = {"WITH " INSERT_REST("$1", "$2", "$3"), 3, {0}},
-	[ST_PARTS] = {
-		INSERT_ROWS("order_line_component", "merchant_id, order_id, line_no, item_id, per_unit", "$1"), 1, {0}
-	},
-	[ST_CHARGES] = {
-		INSERT_ROWS("order_charge", "merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total", "$1"),
-		1, {0}
-	},
+	[ST_PARTS] = {INSERT_ROWS("order_line_component", PART_COLUMNS, "$1"), 1, {0}},
+	[ST_CHARGES] = {INSERT_ROWS("order_charge", CHARGE_COLUMNS, "$1"), 1, {0}},
 };
 
 /* The state the draft starts its life in; an order of charges alone has nothing left to do. */
@@ -168,7 +173,7 @@ add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 		oms_rows_set_text(rows, LINE_INSTRUCTIONS, line->instructions);
 		oms_rows_add(rows);
 		if (line->ncomponents > 0 && *parts == NULL)
-			*parts = oms_rows_begin("order_line_component");
+			*parts = oms_rows_begin(&parts_target);
 		for (j = 0; j < line->ncomponents; j++)
 		{
 			oms_rows_set(*parts, PART_MERCHANT, Int32GetDatum(draft->merchant));
@@ -190,7 +195,7 @@ add_charges(OmsRows **charges, const OmsDraft *draft)
 	if (draft->ncharges == 0)
 		return;
 	if (*charges == NULL)
-		*charges = oms_rows_begin("order_charge");
+		*charges = oms_rows_begin(&charges_target);
 	rows = *charges;
 
 	for (i = 0; i < draft->ncharges; i++)
@@ -298,10 +303,10 @@ oms_draft_write(OmsDraft **drafts, int n)
 	bool		references = false;
 	int			i;
 
-	sets[0] = oms_rows_begin("sales_order");
-	sets[1] = oms_rows_begin("order_line");
-	sets[2] = oms_rows_begin("reservation");
-	sets[3] = oms_rows_begin("event");
+	sets[0] = oms_rows_begin(&orders_target);
+	sets[1] = oms_rows_begin(&lines_target);
+	sets[2] = oms_rows_begin(&reservations_target);
+	sets[3] = oms_event_rows();
 	for (i = 0; i < n; i++)
 	{
 		if (drafts[i]->order_id == 0)
@@ -324,13 +329,13 @@ oms_draft_write(OmsDraft **drafts, int n)
 		add_event(sets[3], drafts[i]);
 	}
 	if (!references)
-		oms_rows_run(&statements[ST_ALL], sets, 4);
+		oms_rows_insert(&statements[ST_ALL], sets, 4);
 	else if (sets[3]->n > 0)
-		oms_rows_run(&statements[ST_REST], &sets[1], 3);
+		oms_rows_insert(&statements[ST_REST], &sets[1], 3);
 	if (parts != NULL)
-		oms_rows_run(&statements[ST_PARTS], &parts, 1);
+		oms_rows_insert(&statements[ST_PARTS], &parts, 1);
 	if (charges != NULL)
-		oms_rows_run(&statements[ST_CHARGES], &charges, 1);
+		oms_rows_insert(&statements[ST_CHARGES], &charges, 1);
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
 			announce(drafts[i]);

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ * insert.h
+ *	  What rows.c and insert.c share: tables as they are written without SQL.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_INSERT_H
+#define OMS_INSERT_H
+
+#include "nodes/execnodes.h"
+
+#include "core/rows.h"
+
+typedef struct OmsTable
+{
+	MemoryContext context;
+	Oid			relid;
+	Oid			row_type;
+	Oid			array_type;
+	TupleDesc	desc;
+	bool		plain;			/* the catalog allows to insert without SQL */
+	int			ndefaults;		/* of the columns that are not given, where it is plain */
+	int		   *default_columns;	/* from 0 */
+	ExprState **defaults;
+	int			nindexes;
+	Oid		   *index_oids;
+	IndexInfo **indexes;		/* to be copied: with compiled expressions */
+} OmsTable;
+
+/* The target's table, locked until the transaction ends; OM015 when there is none. */
+extern OmsTable *oms_table(OmsTarget *target);
+
+/* Whether the running user may insert into it now without SQL. */
+extern bool oms_table_is_plain(const OmsTable *table);
+
+/* Inserts the rows of plain tables as one guarded statement would. */
+extern void oms_insert_rows(OmsRows **sets, int n);
+
+#endif							/* OMS_INSERT_H */
