@@ -31,6 +31,22 @@
 	DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &(DateTimeErrorExtra) {0})
 #endif
 
+/* ON CONFLICT: the index functions gained arguments in 16 and 18. */
+#if PG_VERSION_NUM < 160000
+#define OMS_INSERT_INDEX_TUPLES(info, slot, estate, conflict, arbiters) \
+	ExecInsertIndexTuples(info, slot, estate, false, true, conflict, arbiters)
+#else
+#define OMS_INSERT_INDEX_TUPLES(info, slot, estate, conflict, arbiters) \
+	ExecInsertIndexTuples(info, slot, estate, false, true, conflict, arbiters, false)
+#endif
+#if PG_VERSION_NUM < 180000
+#define OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, conflict, arbiters) \
+	ExecCheckIndexConstraints(info, slot, estate, conflict, arbiters)
+#else
+#define OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, conflict, arbiters) \
+	ExecCheckIndexConstraints(info, slot, estate, conflict, &(slot)->tts_tid, arbiters)
+#endif
+
 /* The number of the running transaction within its backend moved in 17. */
 #if PG_VERSION_NUM < 170000
 #define OMS_LOCAL_TRANSACTION (MyProc->lxid)

@@ -18,6 +18,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/transam.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
@@ -26,14 +27,13 @@
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "core/find.h"
 #include "core/guard.h"
 #include "core/insert.h"
 
@@ -131,6 +131,8 @@ read_indexes(OmsTable *table, Relation rel)
 			foreach(expression, info->ii_Expressions)
 				info->ii_ExpressionsState = lappend(info->ii_ExpressionsState,
 													ExecInitExpr(expression_planner(lfirst(expression)), NULL));
+		if (info->ii_Unique)
+			BuildSpeculativeIndexInfo(index, info);
 		table->index_oids[table->nindexes] = lfirst_oid(cell);
 		table->indexes[table->nindexes++] = info;
 		index_close(index, AccessShareLock);
@@ -152,8 +154,9 @@ read_table(OmsTarget *target, Oid relid)
 	table->relid = relid;
 	table->row_type = rel->rd_rel->reltype;
 	table->array_type = get_array_type(table->row_type);
+	table->has_triggers = triggers != NULL;
 	table->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	table->plain = rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules &&
+	table->plain = target->columns != NULL && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules &&
 		(triggers == NULL || (!triggers->trig_insert_before_statement && !triggers->trig_insert_after_statement &&
 							  !triggers->trig_insert_new_table)) &&
 		read_defaults(table, target, rel);
@@ -166,6 +169,28 @@ read_table(OmsTarget *target, Oid relid)
 	MemoryContextSetParent(context, CacheMemoryContext);
 	MemoryContextSetIdentifier(context, target->table);
 	return table;
+}
+
+static void
+list_target(OmsTarget *target)
+{
+	target->next = targets;
+	targets = target;
+	target->listed = true;
+}
+
+OmsTarget *
+oms_target(const char *table)
+{
+	OmsTarget  *target;
+
+	for (target = targets; target != NULL; target = target->next)
+		if (target->columns == NULL && strcmp(target->table, table) == 0)
+			return target;
+	target = MemoryContextAllocZero(TopMemoryContext, sizeof(OmsTarget));
+	target->table = MemoryContextStrdup(TopMemoryContext, table);
+	list_target(target);
+	return target;
 }
 
 OmsTable *
@@ -192,11 +217,7 @@ oms_table(OmsTarget *target)
 		target->known = NULL;
 	}
 	else if (!target->listed)
-	{
-		target->next = targets;
-		targets = target;
-		target->listed = true;
-	}
+		list_target(target);
 	relid = get_relname_relid(target->table, get_namespace_oid("oms", false));
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -212,9 +233,7 @@ oms_table(OmsTarget *target)
 bool
 oms_table_is_plain(const OmsTable *table)
 {
-	return table->plain && !XactReadOnly && !IsInParallelMode() && ExecutorCheckPerms_hook == NULL &&
-		pg_class_aclcheck(table->relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK &&
-		check_enable_rls(table->relid, InvalidOid, true) != RLS_ENABLED;
+	return table->plain && !XactReadOnly && !IsInParallelMode() && oms_may_skip_sql(table->relid, ACL_INSERT);
 }
 
 /* Opens the indexes of a table for the rows of one statement. */
@@ -249,18 +268,52 @@ open_indexes(const OmsTable *table, ResultRelInfo *info)
 	list_free(oids);
 }
 
-/* Inserts one set of rows; leaves the table open for its AFTER triggers. */
+/* Opens the table of a set for the rows of one statement. */
+static ResultRelInfo *
+open_table(EState *estate, const OmsRows *rows)
+{
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+
+	InitResultRelInfo(info, table_open(rows->table->relid, NoLock), 0, NULL, 0);
+	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, info);
+	open_indexes(rows->table, info);
+	return info;
+}
+
+static EState *
+begin_insert(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return CreateExecutorState();
+}
+
+/* Closes the tables, and lets what follows see the rows. */
+static void
+end_insert(EState *estate)
+{
+	ListCell   *cell;
+
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	foreach(cell, estate->es_opened_result_relations)
+	{
+		ResultRelInfo *info = lfirst(cell);
+
+		ExecCloseIndices(info);
+		table_close(info->ri_RelationDesc, NoLock);
+	}
+	FreeExecutorState(estate);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
 static void
 insert_set(EState *estate, OmsRows *rows)
 {
-	Relation	rel = table_open(rows->table->relid, NoLock);
-	ResultRelInfo *info = makeNode(ResultRelInfo);
-	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), &TTSOpsHeapTuple);
+	ResultRelInfo *info = open_table(estate, rows);
+	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(info->ri_RelationDesc), &TTSOpsHeapTuple);
 	int			i;
 
-	InitResultRelInfo(info, rel, 0, NULL, 0);
-	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, info);
-	open_indexes(rows->table, info);
 	for (i = 0; i < rows->n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -274,18 +327,12 @@ insert_set(EState *estate, OmsRows *rows)
 void
 oms_insert_rows(OmsRows **sets, int n)
 {
-	EState	   *estate;
-	MemoryContext old;
-	ListCell   *cell;
-	int			guard;
+	EState	   *estate = begin_insert();
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	int			guard = oms_guard_enter();
 	int			i;
 
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	estate = CreateExecutorState();
-	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	AfterTriggerBeginQuery();
-	guard = oms_guard_enter();
 	PG_TRY();
 	{
 		for (i = 0; i < n; i++)
@@ -298,16 +345,41 @@ oms_insert_rows(OmsRows **sets, int n)
 		oms_guard_leave(guard);
 	}
 	PG_END_TRY();
-	ExecResetTupleTable(estate->es_tupleTable, false);
-	foreach(cell, estate->es_opened_result_relations)
-	{
-		ResultRelInfo *info = lfirst(cell);
+	MemoryContextSwitchTo(old);
+	end_insert(estate);
+}
 
-		ExecCloseIndices(info);
-		table_close(info->ri_RelationDesc, NoLock);
+/*
+ * As the executor does for ON CONFLICT: looks, inserts for the time being, and
+ * takes the row back when another came first.
+ */
+bool
+oms_insert_new_row(OmsRows *rows)
+{
+	EState	   *estate = begin_insert();
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	ResultRelInfo *info = open_table(estate, rows);
+	Relation	rel = info->ri_RelationDesc;
+	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), &TTSOpsHeapTuple);
+	List	   *arbiters = list_make1_oid(rel->rd_pkindex);
+	ItemPointerData other;
+	bool		inserted = false;
+
+	ExecStoreHeapTuple(rows->rows[0], slot, false);
+	if (rel->rd_att->constr != NULL)
+		ExecConstraints(info, slot, estate);
+	if (OidIsValid(rel->rd_pkindex) && OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, &other, arbiters))
+	{
+		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		bool		conflict = false;
+
+		table_tuple_insert_speculative(rel, slot, GetCurrentCommandId(true), 0, NULL, token);
+		(void) OMS_INSERT_INDEX_TUPLES(info, slot, estate, &conflict, arbiters);
+		table_tuple_complete_speculative(rel, slot, token, !conflict);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		inserted = !conflict;
 	}
 	MemoryContextSwitchTo(old);
-	FreeExecutorState(estate);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
+	end_insert(estate);
+	return inserted;
 }

@@ -18,6 +18,7 @@ typedef struct OmsTable
 	Oid			array_type;
 	TupleDesc	desc;
 	bool		plain;			/* the catalog allows to insert without SQL */
+	bool		has_triggers;
 	int			ndefaults;		/* of the columns that are not given, where it is plain */
 	int		   *default_columns;	/* from 0 */
 	ExprState **defaults;
@@ -26,11 +27,17 @@ typedef struct OmsTable
 	IndexInfo **indexes;		/* to be copied: with compiled expressions */
 } OmsTable;
 
+/* A target of rows that SQL writes. */
+extern OmsTarget *oms_target(const char *table);
+
 /* The target's table, locked until the transaction ends; OM015 when there is none. */
 extern OmsTable *oms_table(OmsTarget *target);
 
 /* Whether the running user may insert into it now without SQL. */
 extern bool oms_table_is_plain(const OmsTable *table);
+
+/* Inserts the only row, of a plain table without triggers, unless another has its primary key or comes by it: false then. */
+extern bool oms_insert_new_row(OmsRows *rows);
 
 /* Inserts the rows of plain tables as one guarded statement would. */
 extern void oms_insert_rows(OmsRows **sets, int n);

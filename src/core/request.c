@@ -9,6 +9,7 @@
 #include "utils/lsyscache.h"
 
 #include "core/request.h"
+#include "core/rows.h"
 
 enum
 {
@@ -17,9 +18,14 @@ enum
 	ST_DONE
 };
 
+/* Columns in the order of sql/schema/05_core.sql. */
+#define REQUEST_COLUMNS "merchant_id, request_key, command, content_hash, result, at"
+
+static OmsTarget target = {"request", REQUEST_COLUMNS};
+
 static OmsStatement statements[] = {
 	[ST_CLAIM] = {
-		"INSERT INTO oms.request (merchant_id, request_key, command, content_hash, result, at) "
+		"INSERT INTO oms.request (" REQUEST_COLUMNS ") "
 		"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (merchant_id, request_key) DO NOTHING",
 		6, {INT4OID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID}
 	},
@@ -127,6 +133,8 @@ oms_request_claim(int32 merchant, const char *key, const char *command, uint64 h
 {
 	Datum		values[6];
 	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
+	OmsRows    *rows;
+	int			i;
 
 	if (key == NULL)
 		return false;
@@ -138,7 +146,12 @@ oms_request_claim(int32 merchant, const char *key, const char *command, uint64 h
 	values[5] = TimestampTzGetDatum(oms_now());
 	if (*result == 0)
 		nulls[4] = 'n';
-	if (oms_run(&statements[ST_CLAIM], values, nulls) > 0)
+	rows = oms_rows_for(&target);
+	for (i = 0; i < lengthof(values); i++)
+		if (nulls[i] == ' ')
+			oms_rows_set(rows, i + 1, values[i]);
+	oms_rows_add(rows);
+	if (oms_rows_insert_new(rows) || oms_run(&statements[ST_CLAIM], values, nulls) > 0)
 		return false;
 	*result = first_result(merchant, key, command, hash);
 	return true;

@@ -14,7 +14,7 @@
 
 /* Rows of a table of schema oms, in the current memory context. */
 OmsRows *
-oms_rows_begin(OmsTarget *target)
+oms_rows_for(OmsTarget *target)
 {
 	OmsRows    *rows = palloc0(sizeof(OmsRows));
 	int			natts;
@@ -26,6 +26,12 @@ oms_rows_begin(OmsTarget *target)
 	rows->nulls = palloc(natts * sizeof(bool));
 	memset(rows->nulls, true, natts * sizeof(bool));
 	return rows;
+}
+
+OmsRows *
+oms_rows_begin(const char *table)
+{
+	return oms_rows_for(oms_target(table));
 }
 
 void
@@ -117,4 +123,10 @@ oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n)
 		oms_insert_rows(sets, n);
 	else
 		(void) oms_rows_run(stmt, sets, n);
+}
+
+bool
+oms_rows_insert_new(OmsRows *rows)
+{
+	return oms_table_is_plain(rows->table) && !rows->table->has_triggers && oms_insert_new_row(rows);
 }

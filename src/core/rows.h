@@ -17,7 +17,7 @@ struct OmsTable;
 typedef struct OmsTarget
 {
 	const char *table;
-	const char *columns;		/* separated by ", " */
+	const char *columns;		/* separated by ", "; null: only SQL writes it */
 	/* below: private to insert.c */
 	struct OmsTarget *next;
 	struct OmsTable *known;
@@ -37,7 +37,9 @@ typedef struct OmsRows
 	bool	   *nulls;
 } OmsRows;
 
-extern OmsRows *oms_rows_begin(OmsTarget *target);
+/* Rows for oms_rows_run(); for oms_rows_insert*(). */
+extern OmsRows *oms_rows_begin(const char *table);
+extern OmsRows *oms_rows_for(OmsTarget *target);
 /* Column by its number in the table's script; null values are just not set. */
 extern void oms_rows_set(OmsRows *rows, int column, Datum value);
 extern void oms_rows_set_text(OmsRows *rows, int column, const char *value);
@@ -46,5 +48,10 @@ extern void oms_rows_add(OmsRows *rows);
 extern uint64 oms_rows_run(OmsStatement *stmt, OmsRows **sets, int n);
 /* The same for a statement that does nothing but insert each set into its table. */
 extern void oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n);
+/*
+ * For one row, unless its primary key is there already: inserts it and returns
+ * true.  False says nothing but that SQL must try.
+ */
+extern bool oms_rows_insert_new(OmsRows *rows);
 
 #endif							/* OMS_ROWS_H */

@@ -130,7 +130,7 @@ oms_event_position(PG_FUNCTION_ARGS)
 OmsRows *
 oms_event_rows(void)
 {
-	return oms_rows_begin(&target);
+	return oms_rows_for(&target);
 }
 
 void

@@ -6,6 +6,10 @@
  */
 #include "core/oms.h"
 
+#include "access/stratnum.h"
+#include "utils/fmgroids.h"
+
+#include "core/find.h"
 #include "core/json.h"
 #include "core/money.h"
 #include "inventory/inventory.h"
@@ -20,7 +24,7 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_CUSTOMER] = {
-		"SELECT company_id, ship_to, bill_to, tax_exempt_certificate IS NOT NULL FROM oms.customer "
+		"SELECT company_id, ship_to, bill_to, tax_exempt_certificate FROM oms.customer "
 		"WHERE merchant_id = $1 AND customer_id = $2",
 		2, {INT4OID, INT8OID}
 	},
@@ -30,6 +34,17 @@ static OmsStatement statements[] = {
 	[ST_ONLY_CHANNEL] = {
 		"SELECT min(channel_id), count(*) FROM oms.channel WHERE merchant_id = $1 AND active", 1, {INT4OID}
 	},
+};
+
+/* Columns of customer in the order of sql/schema/20_catalogue.sql. */
+enum
+{
+	CUSTOMER_MERCHANT = 1, CUSTOMER_ID, CUSTOMER_COMPANY, CUSTOMER_SHIP_TO = 8, CUSTOMER_BILL_TO, CUSTOMER_TAX_EXEMPT = 11
+};
+
+static OmsCache customers = {
+	.name = "customer",
+	.tables = {"customer"},
 };
 
 static void
@@ -115,16 +130,6 @@ oms_draft_for_code(int32 merchant, const char *code, const char *actor)
 	return new_draft(found, actor);
 }
 
-/* A jsonb column copied, or 0 when null. */
-static Datum
-keep_jsonb(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = oms_get(row, column, &isnull);
-
-	return isnull ? (Datum) 0 : oms_copy_out(value, false, -1);
-}
-
 /* A customer known by his reference; who is not known is a guest. */
 static void
 resolve_customer_ref(OmsDraft *draft)
@@ -141,28 +146,64 @@ resolve_customer_ref(OmsDraft *draft)
 	oms_end();
 }
 
+/*
+ * Reads company, addresses and certificate of the draft's customer, nulls as 0;
+ * false when there is no such customer.
+ */
+static bool
+read_customer(const OmsDraft *draft, Datum *values)
+{
+	static const int columns[] = {CUSTOMER_COMPANY, CUSTOMER_SHIP_TO, CUSTOMER_BILL_TO, CUSTOMER_TAX_EXEMPT};
+	Datum		key[2] = {Int32GetDatum(draft->merchant), Int64GetDatum(draft->customer_id)};
+	bool		nulls[lengthof(columns)];
+	ScanKeyData keys[2];
+	OmsFound	found;
+	int			i;
+
+	ScanKeyInit(&keys[0], CUSTOMER_MERCHANT, BTEqualStrategyNumber, F_INT4EQ, key[0]);
+	ScanKeyInit(&keys[1], CUSTOMER_ID, BTEqualStrategyNumber, F_INT8EQ, key[1]);
+	found = oms_find(&customers, keys, 2, columns, lengthof(columns), values, nulls);
+	if (found == OMS_FIND_BY_SQL)
+	{
+		oms_begin();
+		if (oms_run(&statements[ST_CUSTOMER], key, NULL) > 0)
+		{
+			found = OMS_FOUND;
+			for (i = 0; i < lengthof(columns); i++)
+			{
+				values[i] = oms_get(0, i + 1, &nulls[i]);
+				if (!nulls[i])
+					values[i] = oms_copy_out(values[i], i == 0, i == 0 ? sizeof(int64) : -1);
+			}
+		}
+		oms_end();
+	}
+	if (found != OMS_FOUND)
+		return false;
+	for (i = 0; i < lengthof(columns); i++)
+		if (nulls[i])
+			values[i] = (Datum) 0;
+	return true;
+}
+
 static void
 resolve_customer(OmsDraft *draft)
 {
-	Datum		values[2];
+	Datum		values[4];
 
 	resolve_customer_ref(draft);
 	if (draft->customer_id == 0)
 		return;
-	values[0] = Int32GetDatum(draft->merchant);
-	values[1] = Int64GetDatum(draft->customer_id);
-	oms_begin();
-	if (oms_run(&statements[ST_CUSTOMER], values, NULL) == 0)
+	if (!read_customer(draft, values))
 		oms_error_unknown("customer", draft->merchant, draft->customer_id);
-	draft->company_id = oms_get_int64(0, 1);
+	draft->company_id = DatumGetInt64(values[0]);
 	if (draft->ship_to == (Datum) 0)
 	{
-		draft->ship_to = keep_jsonb(0, 2);
+		draft->ship_to = values[1];
 		if (draft->bill_to == (Datum) 0)
-			draft->bill_to = keep_jsonb(0, 3);
+			draft->bill_to = values[2];
 	}
-	draft->tax_exempt = oms_get_bool(0, 4);
-	oms_end();
+	draft->tax_exempt = values[3] != (Datum) 0;
 }
 
 /* Fills a line from the catalogue; a SKU that nobody knows stays unmapped. */

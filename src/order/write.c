@@ -173,7 +173,7 @@ add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 		oms_rows_set_text(rows, LINE_INSTRUCTIONS, line->instructions);
 		oms_rows_add(rows);
 		if (line->ncomponents > 0 && *parts == NULL)
-			*parts = oms_rows_begin(&parts_target);
+			*parts = oms_rows_for(&parts_target);
 		for (j = 0; j < line->ncomponents; j++)
 		{
 			oms_rows_set(*parts, PART_MERCHANT, Int32GetDatum(draft->merchant));
@@ -195,7 +195,7 @@ add_charges(OmsRows **charges, const OmsDraft *draft)
 	if (draft->ncharges == 0)
 		return;
 	if (*charges == NULL)
-		*charges = oms_rows_begin(&charges_target);
+		*charges = oms_rows_for(&charges_target);
 	rows = *charges;
 
 	for (i = 0; i < draft->ncharges; i++)
@@ -303,9 +303,9 @@ oms_draft_write(OmsDraft **drafts, int n)
 	bool		references = false;
 	int			i;
 
-	sets[0] = oms_rows_begin(&orders_target);
-	sets[1] = oms_rows_begin(&lines_target);
-	sets[2] = oms_rows_begin(&reservations_target);
+	sets[0] = oms_rows_for(&orders_target);
+	sets[1] = oms_rows_for(&lines_target);
+	sets[2] = oms_rows_for(&reservations_target);
 	sets[3] = oms_event_rows();
 	for (i = 0; i < n; i++)
 	{
