@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS oms.stock_count (
 	reason		text,
 	actor		text NOT NULL,
 	PRIMARY KEY (merchant_id, count_id),
-	FOREIGN KEY (merchant_id, item_id, location_id) REFERENCES oms.stock (merchant_id, item_id, location_id),
+	FOREIGN KEY (merchant_id, item_id) REFERENCES oms.item,
+	FOREIGN KEY (merchant_id, location_id) REFERENCES oms.location,
 	CONSTRAINT stock_count_reason CHECK (counted = expected OR reason IS NOT NULL)
 );
 CREATE INDEX IF NOT EXISTS stock_count_place ON oms.stock_count (merchant_id, item_id, location_id, count_id);
