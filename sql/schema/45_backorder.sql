@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS oms.order_urgency (
 	order_id	bigint NOT NULL,
 	priority	int NOT NULL DEFAULT 0,
 	promised_at	timestamptz,
+	original_promised_at timestamptz,
 	PRIMARY KEY (merchant_id, order_id),
 	FOREIGN KEY (merchant_id, order_id) REFERENCES oms.sales_order
 );
@@ -27,6 +28,7 @@ COMMENT ON COLUMN oms.order_urgency.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_urgency.order_id IS 'Order';
 COMMENT ON COLUMN oms.order_urgency.priority IS 'Higher is first; an order without row has 0';
 COMMENT ON COLUMN oms.order_urgency.promised_at IS 'Delivery promised for (UTC instant); null: not promised, last';
+COMMENT ON COLUMN oms.order_urgency.original_promised_at IS 'The first date promised (UTC instant); set_urgency() keeps it';
 
 CREATE OR REPLACE TRIGGER backorder_limit_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.backorder_limit
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use set_backorder_limit()');
@@ -37,25 +39,6 @@ INSERT INTO oms.table_class VALUES ('backorder_limit', 'merchant', 'order'), ('o
 INSERT INTO oms.setting_definition VALUES
 	('backorder_fill', 'oldest', '{oldest,priority,promise}', 'Which backordered line gets stock that comes in: the oldest order''s, that of the highest priority, or of the earliest promise (set_urgency)')
 	ON CONFLICT (name) DO NOTHING;
-
-CREATE OR REPLACE VIEW oms.backorder AS
-SELECT l.merchant_id, l.order_id, l.line_no, o.channel_id, l.item_id, l.sku, l.backordered, o.placed_at,
-	coalesce(u.priority, 0) AS priority, u.promised_at
-FROM oms.order_line l
-JOIN oms.sales_order o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id
-LEFT JOIN oms.order_urgency u ON u.merchant_id = l.merchant_id AND u.order_id = l.order_id
-WHERE l.backordered > 0;
-COMMENT ON VIEW oms.backorder IS 'Lines that wait for stock';
-COMMENT ON COLUMN oms.backorder.merchant_id IS 'Merchant';
-COMMENT ON COLUMN oms.backorder.order_id IS 'Order';
-COMMENT ON COLUMN oms.backorder.line_no IS 'Line';
-COMMENT ON COLUMN oms.backorder.channel_id IS 'Channel; the line is filled at the channel''s locations';
-COMMENT ON COLUMN oms.backorder.item_id IS 'Item';
-COMMENT ON COLUMN oms.backorder.sku IS 'SKU';
-COMMENT ON COLUMN oms.backorder.backordered IS 'Units that wait';
-COMMENT ON COLUMN oms.backorder.placed_at IS 'When it was ordered (UTC instant)';
-COMMENT ON COLUMN oms.backorder.priority IS 'Priority, see set_urgency()';
-COMMENT ON COLUMN oms.backorder.promised_at IS 'Promised for (UTC instant), see set_urgency()';
 
 CREATE OR REPLACE VIEW oms.verify_backorder AS
 SELECT b.merchant_id, 'backorder_limit_used' AS rule, format('item %s', b.item_id) AS object,

@@ -51,15 +51,47 @@ CREATE OR REPLACE VIEW oms.order_lines AS
 SELECT l.merchant_id, l.order_id, l.line_no, o.number, o.channel, o.placed_at, o.placed_on, o.lifecycle, l.item_id, l.sku, l.title,
 	   l.ordered, l.cancelled, l.allocated, l.backordered, l.picked, l.packed, l.shipped, l.delivered, l.return_requested, l.returned,
 	   l.ordered - l.cancelled - l.shipped AS open,
-	   o.currency, l.unit_price, l.discount, l.tax_rate, l.tax, l.total, l.instructions
+	   o.currency, l.unit_price, l.discount, l.tax_rate, l.tax, l.total, l.instructions,
+	   p.promised_at, p.original_at AS original_promised_at, coalesce(q.quantity, 0) AS preordered
 FROM oms.order_line l
-JOIN oms.orders o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id;
+JOIN oms.orders o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id
+LEFT JOIN oms.line_promise p ON p.merchant_id = l.merchant_id AND p.order_id = l.order_id AND p.line_no = l.line_no
+LEFT JOIN oms.preorder_line q ON q.merchant_id = l.merchant_id AND q.order_id = l.order_id AND q.line_no = l.line_no;
 COMMENT ON VIEW oms.order_lines IS 'Order lines with their counters (units) and their order''s number, channel and day';
 COMMENT ON COLUMN oms.order_lines.open IS 'Units neither cancelled nor shipped';
+COMMENT ON COLUMN oms.order_lines.promised_at IS 'When its last waiting unit is expected, as it was told (UTC instant); null: not told, or not known any more';
+COMMENT ON COLUMN oms.order_lines.original_promised_at IS 'The first date it was told (UTC instant)';
+COMMENT ON COLUMN oms.order_lines.preordered IS 'Units that were preordered';
 COMMENT ON COLUMN oms.order_lines.item_id IS 'Item; null: the SKU is not known yet';
 COMMENT ON COLUMN oms.order_lines.discount IS 'Line discount and the line''s share of the order''s';
 COMMENT ON COLUMN oms.order_lines.tax_rate IS 'Rate as a fraction: 0.2 is 20 percent';
 COMMENT ON COLUMN oms.order_lines.total IS 'What the customer pays for the line, tax included; in currency';
+
+CREATE OR REPLACE VIEW oms.backorder AS
+SELECT l.merchant_id, l.order_id, l.line_no, o.channel_id, l.item_id, l.sku, l.backordered, o.placed_at,
+	coalesce(u.priority, 0) AS priority, u.promised_at, u.original_promised_at, p.promised_at AS expected_at, p.original_at AS original_expected_at,
+	q.preorder_id
+FROM oms.order_line l
+JOIN oms.sales_order o ON o.merchant_id = l.merchant_id AND o.order_id = l.order_id
+LEFT JOIN oms.order_urgency u ON u.merchant_id = l.merchant_id AND u.order_id = l.order_id
+LEFT JOIN oms.line_promise p ON p.merchant_id = l.merchant_id AND p.order_id = l.order_id AND p.line_no = l.line_no
+LEFT JOIN oms.preorder_line q ON q.merchant_id = l.merchant_id AND q.order_id = l.order_id AND q.line_no = l.line_no
+WHERE l.backordered > 0;
+COMMENT ON VIEW oms.backorder IS 'Lines that wait for stock';
+COMMENT ON COLUMN oms.backorder.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.backorder.order_id IS 'Order';
+COMMENT ON COLUMN oms.backorder.line_no IS 'Line';
+COMMENT ON COLUMN oms.backorder.channel_id IS 'Channel; the line is filled at the channel''s locations';
+COMMENT ON COLUMN oms.backorder.item_id IS 'Item';
+COMMENT ON COLUMN oms.backorder.sku IS 'SKU';
+COMMENT ON COLUMN oms.backorder.backordered IS 'Units that wait';
+COMMENT ON COLUMN oms.backorder.placed_at IS 'When it was ordered (UTC instant)';
+COMMENT ON COLUMN oms.backorder.priority IS 'Priority, see set_urgency()';
+COMMENT ON COLUMN oms.backorder.promised_at IS 'Promised for (UTC instant), see set_urgency()';
+COMMENT ON COLUMN oms.backorder.original_promised_at IS 'First date promised (UTC instant), see set_urgency()';
+COMMENT ON COLUMN oms.backorder.expected_at IS 'When its last unit is expected, as it was told (UTC instant); null: not known. See line_promise';
+COMMENT ON COLUMN oms.backorder.original_expected_at IS 'The first date it was told (UTC instant)';
+COMMENT ON COLUMN oms.backorder.preorder_id IS 'Preorder that the line was sold in; null: none';
 
 CREATE OR REPLACE VIEW oms.stock_level AS
 SELECT s.merchant_id, s.item_id, s.location_id, i.sku, i.title, w.code AS location,

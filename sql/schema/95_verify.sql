@@ -9,6 +9,8 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_orde
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_backorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_supply
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise_bound
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_preorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment

@@ -65,6 +65,10 @@ FROM (VALUES
 	('function', '{app,clerk}', '{track,track_token}'),
 	-- Stock
 	('function', '{warehouse}', '{receive_stock,adjust_stock,count_stock,transfer_stock,receive_transfer}'),
+	('function', '{app,clerk,warehouse,finance,connector}', '{available_to_promise}'),
+	('function', '{clerk,warehouse,analyst}', '{promise_profile,pegs}'),
+	('function', '{clerk,warehouse,connector}', '{renew_promises}'),
+	('function', '{clerk}', '{set_preorder,set_preorder_cap,release_preorder}'),
 	('function', '{warehouse,connector}', '{order_supply,revise_supply,receive_supply,close_supply}'),
 	('function', '{warehouse,finance}', '{add_landed_cost}'),
 	('function', '{finance}', '{revalue_stock}'),
@@ -115,7 +119,8 @@ FROM (VALUES
 	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final,stock_gate_entries}'),
 	-- Views
 	('view', '{app,clerk,warehouse,finance,analyst,connector}', '{orders,order_lines,stock_level,shipments}'),
-	('view', '{clerk,warehouse,finance,analyst,connector}', '{supply}'),
+	('view', '{clerk,warehouse,finance,analyst,connector}', '{supply,preorders}'),
+	('view', '{clerk,warehouse,analyst}', '{peg,supply_profile}'),
 	('view', '{app,clerk,finance,analyst,connector}', '{messages,payments,payment_balance}'),
 	('view', '{clerk,finance,analyst}', '{customers,customer_value,sales_by_day,payment_detail,order_money}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{open_work,return_open,stock_holds,backorder}'),
@@ -126,8 +131,8 @@ FROM (VALUES
 	('view', '{clerk,finance,analyst,connector}', '{task_queue,dead_letter,consumer_lag}'),
 	('view', '{}', '{payment_sum,payment_order,payment_fold,order_axes,return_part,stock_gate}'),
 	('view', '{}', '{verify_trigger}'),
-	('view', '{}', '{verify_supply}'),
 	('view', '{}', '{verify_promise_bound}'),
+	('view', '{}', '{verify_supply,verify_promise,verify_preorder}'),
 	('view', '{}', '{verify_all,verify_event,verify_inventory,verify_order,verify_backorder,verify_payment,verify_fulfilment,verify_returns,verify_shipping}')
 ) v (kind, profiles, names), unnest(v.names) n (name)
 ON CONFLICT (kind, name) DO UPDATE SET profiles = excluded.profiles;

@@ -10,6 +10,7 @@
 #include "core/request.h"
 #include "event/event.h"
 #include "fulfilment/fulfilment.h"
+#include "inventory/supply.h"
 
 PG_FUNCTION_INFO_V1(oms_confirm_pick);
 PG_FUNCTION_INFO_V1(oms_short_pick);
@@ -219,6 +220,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	event.type = "fulfilment.short";
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
+	oms_promise_waiting(call.merchant, &(OmsWaitingLine) {fulfilment.order_id, line_no, head.channel, 0, quantity}, 1, false);
 	result = quantity;
 	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);

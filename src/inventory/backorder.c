@@ -83,11 +83,12 @@ static OmsStatement statements[] = {
 		"SELECT l.order_id, l.line_no FROM oms.order_line l "
 		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = l.order_id "
 		"LEFT JOIN oms.order_urgency u ON u.merchant_id = $1 AND u.order_id = l.order_id "
+		"LEFT JOIN oms.line_promise p ON p.merchant_id = $1 AND p.order_id = l.order_id AND p.line_no = l.line_no "
 		"WHERE l.merchant_id = $1 AND l.backordered > 0 AND l.item_id = ANY (ARRAY(SELECT $2 UNION ALL "
 		"SELECT k.kit_id FROM oms.kit_component k WHERE k.merchant_id = $1 AND k.item_id = $2)) "
 		"AND EXISTS (SELECT 1 FROM oms.channel_location c WHERE c.merchant_id = $1 AND c.channel_id = o.channel_id AND c.location_id = $3) "
 		"ORDER BY CASE WHEN $4 = 'priority' THEN -coalesce(u.priority, 0)::bigint ELSE 0 END, "
-		"CASE WHEN $4 = 'promise' THEN coalesce(u.promised_at, 'infinity'::timestamptz) END, o.placed_at, l.order_id, l.line_no "
+		"CASE WHEN $4 = 'promise' THEN coalesce(u.promised_at, p.original_at, 'infinity') END, o.placed_at, l.order_id, l.line_no "
 		"LIMIT $5 OFFSET $6 FOR NO KEY UPDATE OF o SKIP LOCKED",
 		6, {INT4OID, INT8OID, INT4OID, TEXTOID, INT8OID, INT8OID}
 	},
@@ -348,6 +349,36 @@ oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit)
 	return filled;
 }
 
+/* Fills what waits, of the item and at the location that the values name, or all. */
+static int64
+fill_places(Datum *values, const char *nulls)
+{
+	int32		merchant = DatumGetInt32(values[0]);
+	uint64		rows = oms_run(&statements[ST_PLACES], values, nulls);
+	OmsGateKey *places = palloc((rows + 1) * sizeof(OmsGateKey));
+	bool	   *kits = palloc((rows + 1) * sizeof(bool));
+	int64		filled = 0;
+	uint64		i;
+
+	for (i = 0; i < rows; i++)
+	{
+		places[i].item = oms_get_int64(i, 1);
+		places[i].location = oms_get_int32(i, 2);
+		kits[i] = oms_get_bool(i, 4);
+	}
+	for (i = 0; i < rows; i++)
+		filled += oms_backorder_fill(merchant, places[i].item, places[i].location, kits[i]);
+	return filled;
+}
+
+int64
+oms_backorder_fill_item(int32 merchant, int64 item)
+{
+	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(item), (Datum) 0};
+
+	return fill_places(values, "  n");
+}
+
 /* SQL: allocate_backorders(merchant, item, location, request_key, actor) */
 Datum
 oms_allocate_backorders(PG_FUNCTION_ARGS)
@@ -363,20 +394,7 @@ oms_allocate_backorders(PG_FUNCTION_ARGS)
 	oms_command(oms_actor(fcinfo, 4), NULL, key);
 	if (!oms_request_seen(merchant, key, "allocate_backorders", key ? oms_hash_arguments(fcinfo, 3) : 0, &filled))
 	{
-		uint64		rows = oms_run(&statements[ST_PLACES], values, nulls);
-		OmsGateKey *places = palloc((rows + 1) * sizeof(OmsGateKey));
-		bool	   *kits = palloc((rows + 1) * sizeof(bool));
-		uint64		i;
-
-		for (i = 0; i < rows; i++)
-		{
-			places[i].item = oms_get_int64(i, 1);
-			places[i].location = oms_get_int32(i, 2);
-			kits[i] = oms_get_bool(i, 4);
-		}
-		filled = 0;
-		for (i = 0; i < rows; i++)
-			filled += oms_backorder_fill(merchant, places[i].item, places[i].location, kits[i]);
+		filled = fill_places(values, nulls);
 		oms_request_done(merchant, key, filled);
 	}
 	oms_end();

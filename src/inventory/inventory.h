@@ -39,6 +39,9 @@ extern int	oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer,
  */
 extern int64 oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit);
 
+/* The same for an item at every location of the channels where it waits. */
+extern int64 oms_backorder_fill_item(int32 merchant, int64 item);
+
 /*
  * Of the trigger on order_line: counts what a line has backordered more or
  * less.  The limit's row is locked until commit, so orders that backorder a

@@ -20,6 +20,7 @@
 #include "core/rows.h"
 #include "event/event.h"
 #include "inventory/inventory.h"
+#include "inventory/supply.h"
 
 PG_FUNCTION_INFO_V1(oms_supply_line_guard);
 PG_FUNCTION_INFO_V1(oms_supply_line_moved);
@@ -40,13 +41,14 @@ enum
 enum
 {
 	ST_LEVEL,
+	ST_ITEM,
 	ST_ORDER,
 	ST_LINES,
 	ST_LOCK,
 	ST_REVISE,
 	ST_RECEIVE,
-	ST_CLOSE,
-	ST_EXISTS
+	ST_LOCK_OPEN,
+	ST_CLOSE
 };
 
 static OmsStatement statements[] = {
@@ -54,6 +56,9 @@ static OmsStatement statements[] = {
 	[ST_LEVEL] = {
 		"INSERT INTO oms.stock (merchant_id, item_id, location_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 		3, {INT4OID, INT8OID, INT4OID}
+	},
+	[ST_ITEM] = {
+		"INSERT INTO oms.supply_item (merchant_id, item_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", 2, {INT4OID, INT8OID}
 	},
 	[ST_ORDER] = {
 		"INSERT INTO oms.supply_order (merchant_id, kind, supplier, external_ref, ordered_at, note, actor) "
@@ -64,7 +69,7 @@ static OmsStatement statements[] = {
 	[ST_LINES] = {
 		"INSERT INTO oms.supply_line (merchant_id, supply_id, line_no, item_id, location_id, ordered, expected_at, "
 		"tolerance_percent, unit_cost, currency) SELECT merchant_id, supply_id, line_no, item_id, location_id, ordered, "
-		"expected_at, tolerance_percent, unit_cost, currency FROM unnest($1)",
+		"expected_at, tolerance_percent, unit_cost, currency FROM unnest($1) ORDER BY item_id, line_no",
 		1, {0}
 	},
 	[ST_LOCK] = {
@@ -85,16 +90,16 @@ static OmsStatement statements[] = {
 		"UPDATE oms.supply_line SET received = received + $7 WHERE merchant_id = $1 AND supply_id = $2 AND line_no = $3",
 		7, {INT4OID, INT8OID, INT4OID, INT8OID, INT8OID, INT4OID, INT8OID}
 	},
-	[ST_CLOSE] = {
-		"UPDATE oms.supply_line SET closed = ordered - received, close_reason = $4 WHERE merchant_id = $1 AND supply_id = $2 "
-		"AND line_no = ANY (ARRAY(SELECT line_no FROM oms.supply_line WHERE merchant_id = $1 AND supply_id = $2 "
-		"AND (line_no = $3 OR $3 IS NULL) ORDER BY item_id, line_no FOR NO KEY UPDATE)) AND received + closed < ordered "
-		"RETURNING closed",
-		4, {INT4OID, INT8OID, INT4OID, TEXTOID}
-	},
-	[ST_EXISTS] = {
-		"SELECT 1 FROM oms.supply_line WHERE merchant_id = $1 AND supply_id = $2 AND (line_no = $3 OR $3 IS NULL) LIMIT 1",
+	/* In the order of items, as promises are locked. */
+	[ST_LOCK_OPEN] = {
+		"SELECT line_no, ordered - received - closed FROM oms.supply_line WHERE merchant_id = $1 AND supply_id = $2 "
+		"AND (line_no = $3 OR $3 IS NULL) ORDER BY item_id, line_no FOR NO KEY UPDATE",
 		3, {INT4OID, INT8OID, INT4OID}
+	},
+	[ST_CLOSE] = {
+		"UPDATE oms.supply_line SET closed = ordered - received, close_reason = $4 "
+		"WHERE merchant_id = $1 AND supply_id = $2 AND line_no = $3",
+		4, {INT4OID, INT8OID, INT4OID, TEXTOID}
 	},
 };
 
@@ -150,8 +155,8 @@ add_instant(OmsJson *json, const char *key, TriggerData *trigdata, HeapTuple tup
 
 /*
  * AFTER INSERT OR UPDATE row on supply_line: the item has a level where it is
- * expected, and what happened is an event.  Raises OM008 for an item that lies on no
- * shelf.
+ * expected, what happened is an event, and promises to who waits follow.
+ * Raises OM002 or OM008 for an item that lies on no shelf.
  */
 Datum
 oms_supply_line_moved(PG_FUNCTION_ARGS)
@@ -163,6 +168,7 @@ oms_supply_line_moved(PG_FUNCTION_ARGS)
 	bool		isnull;
 	OmsEvent	event = {0};
 	OmsJson		json;
+	int64		item;
 
 	values[0] = oms_row_get(trigdata, tuple, LINE_MERCHANT, &isnull);
 	values[1] = oms_row_get(trigdata, tuple, LINE_ITEM, &isnull);
@@ -172,7 +178,10 @@ oms_supply_line_moved(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	oms_begin_trigger(trigdata);
 	if (!update)
+	{
 		oms_run(&statements[ST_LEVEL], values, NULL);
+		oms_run_guarded(&statements[ST_ITEM], values, NULL);
+	}
 	oms_json_begin(&json);
 	oms_json_add_int(&json, "line", DatumGetInt32(oms_row_get(trigdata, tuple, LINE_NO, &isnull)));
 	oms_json_add_int(&json, "item", DatumGetInt64(values[1]));
@@ -191,6 +200,8 @@ oms_supply_line_moved(PG_FUNCTION_ARGS)
 		!oms_row_same(trigdata, LINE_CLOSED) ? "supply.closed" : "supply.revised";
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
+	item = DatumGetInt64(values[1]);
+	oms_promise_items(event.merchant, &item, 1);
 	oms_end();
 	return PointerGetDatum(NULL);
 }
@@ -482,17 +493,29 @@ oms_close_supply(PG_FUNCTION_ARGS)
 	if (!oms_call_repeated(fcinfo, "close_supply", 3, &call, &units))
 	{
 		Datum		values[4] = {Int32GetDatum(call.merchant), Int64GetDatum(supply)};
-		char		nulls[4] = {' ', ' ', PG_ARGISNULL(2) ? 'n' : ' ', ' '};
+		char		nulls[3] = {' ', ' ', PG_ARGISNULL(2) ? 'n' : ' '};
 		uint64		rows;
 		uint64		i;
+		int32	   *lines;
+		int			n = 0;
 
 		values[2] = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
-		values[3] = CStringGetTextDatum(call.reason);
-		if (oms_run(&statements[ST_EXISTS], values, nulls) == 0)
+		rows = oms_run(&statements[ST_LOCK_OPEN], values, nulls);
+		if (rows == 0)
 			error_no_line(call.merchant, supply, values[2], PG_ARGISNULL(2));
-		rows = oms_run_guarded(&statements[ST_CLOSE], values, nulls);
+		lines = palloc(rows * sizeof(int32));
 		for (units = 0, i = 0; i < rows; i++)
-			units += oms_get_int64(i, 1);
+			if (oms_get_int64(i, 2) > 0)
+			{
+				lines[n++] = oms_get_int32(i, 1);
+				units += oms_get_int64(i, 2);
+			}
+		values[3] = CStringGetTextDatum(call.reason);
+		for (i = 0; i < n; i++)
+		{
+			values[2] = Int32GetDatum(lines[i]);
+			oms_run_guarded(&statements[ST_CLOSE], values, NULL);
+		}
 		oms_call_done(&call, units);
 	}
 	PG_RETURN_INT64(units);

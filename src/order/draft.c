@@ -13,6 +13,7 @@
 #include "core/json.h"
 #include "core/money.h"
 #include "inventory/inventory.h"
+#include "inventory/supply.h"
 #include "order/draft.h"
 
 enum
@@ -533,8 +534,8 @@ use_holds(OmsDraft *draft)
 
 /*
  * Asks the gate for the stock of every line, by the draft's policy.  Raises
- * OM001 when the policy is strict and something is short, OM007 when a bound
- * is what keeps it.
+ * OM001 when the policy is strict and something is short that is not in
+ * preorder, OM007 when a bound is what keeps it.
  */
 void
 oms_draft_admit(OmsDraft *draft)
@@ -561,8 +562,10 @@ oms_draft_admit(OmsDraft *draft)
 		admit_line(draft, i);
 		if (line->allocated == line->quantity)
 			continue;
-		if (draft->allocation == OMS_ALLOCATE_STRICT)
+		line->preorder = oms_preorder_open(draft->merchant, line->item);
+		if (draft->allocation == OMS_ALLOCATE_STRICT && line->preorder == 0)
 			refuse(draft, i);
+		draft->nwaiting++;
 		line->backordered = line->quantity - line->allocated;
 		if (backordered == NULL)
 			backordered = palloc(draft->nlines * sizeof(int64));

@@ -47,6 +47,7 @@ typedef struct OmsDraftLine
 	int64		total;
 	int32		allocated;
 	int32		backordered;
+	int64		preorder;		/* that takes what is backordered; 0: none */
 } OmsDraftLine;
 
 typedef struct OmsDraftCharge
@@ -101,6 +102,7 @@ typedef struct OmsDraft
 	/* computed */
 	bool		unmapped;
 	bool		unpriced;
+	int			nwaiting;		/* lines with units backordered */
 	Datum		placed_event;	/* data of its event, once added */
 	bool		repeated;		/* its external reference is an order already: order_id */
 	bool		compared;		/* only to be compared with that order, not to be placed */

@@ -14,6 +14,7 @@
 #include "core/json.h"
 #include "event/event.h"
 #include "inventory/inventory.h"
+#include "inventory/supply.h"
 #include "order/order.h"
 
 PG_FUNCTION_INFO_V1(oms_sales_order_guard);
@@ -271,6 +272,7 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 
 		check_counters(trigdata, tuple);
 		oms_backorder_count(trigdata);
+		oms_preorder_cancelled(trigdata);
 		return PointerGetDatum(tuple);
 	}
 	if (!update)

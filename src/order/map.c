@@ -14,6 +14,7 @@
 #include "core/json.h"
 #include "event/event.h"
 #include "inventory/inventory.h"
+#include "inventory/supply.h"
 #include "order/draft.h"
 #include "order/order.h"
 
@@ -119,6 +120,9 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 	values[4] = Int32GetDatum(line.allocated);
 	values[5] = Int32GetDatum(line.backordered);
 	oms_run_guarded(&statements[ST_MAP], values, NULL);
+	if (line.backordered > 0)
+		oms_promise_waiting(merchant, &(OmsWaitingLine) {waiting->order_id, waiting->line_no, waiting->channel, line.preorder, line.backordered},
+							1, false);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "core/money.h"
 #include "core/rows.h"
 #include "event/event.h"
+#include "inventory/supply.h"
 #include "order/draft.h"
 #include "order/order.h"
 
@@ -288,6 +289,25 @@ announce(const OmsDraft *draft)
 		oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
 }
 
+/* Promises a date to the lines that wait. */
+static void
+promise_waiting(OmsDraft **drafts, int n, int nwaiting)
+{
+	OmsWaitingLine *lines = palloc(nwaiting * sizeof(OmsWaitingLine));
+	int			nlines = 0;
+	int			i;
+	int			j;
+
+	for (i = 0; i < n; i++)
+		for (j = 0; j < drafts[i]->nlines && !drafts[i]->repeated; j++)
+			if (drafts[i]->lines[j].backordered > 0)
+				lines[nlines++] = (OmsWaitingLine) {
+					drafts[i]->order_id, j + 1, drafts[i]->channel, drafts[i]->lines[j].preorder, drafts[i]->lines[j].backordered
+				};
+	if (nlines > 0)
+		oms_promise_waiting(drafts[0]->merchant, lines, nlines, true);
+}
+
 /*
  * Writes the drafts.  Each has been resolved and admitted; its id is drawn
  * here unless it has one.  A draft whose external reference is an order
@@ -301,6 +321,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 	OmsRows    *parts = NULL;	/* few orders have kits or charges */
 	OmsRows    *charges = NULL;
 	bool		references = false;
+	int			nwaiting = 0;
 	int			i;
 
 	sets[0] = oms_rows_for(&orders_target);
@@ -312,6 +333,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 		if (drafts[i]->order_id == 0)
 			drafts[i]->order_id = oms_next_order_id();
 		references = references || drafts[i]->external_ref != NULL;
+		nwaiting += drafts[i]->nwaiting;
 		add_order(sets[0], drafts[i]);
 	}
 	if (references)
@@ -339,4 +361,6 @@ oms_draft_write(OmsDraft **drafts, int n)
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
 			announce(drafts[i]);
+	if (nwaiting > 0)
+		promise_waiting(drafts, n, nwaiting);
 }
