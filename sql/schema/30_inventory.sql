@@ -154,24 +154,25 @@ WHERE NOT EXISTS (SELECT 1 FROM oms.stock s
 	WHERE s.merchant_id = m.merchant_id AND s.item_id = m.item_id AND s.location_id = m.location_id)
 UNION ALL
 SELECT r.merchant_id, 'no_oversell', format('item %s at location %s', r.item_id, r.location_id),
-	format('promised at most %s', coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0)),
+	format('promised at most %s, and what forced movements took', coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0)),
 	format('promised and held %s', r.quantity)
 FROM (SELECT merchant_id, item_id, location_id, sum(quantity) AS quantity FROM (
 		SELECT merchant_id, item_id, location_id, quantity FROM oms.reservation UNION ALL
 		SELECT merchant_id, item_id, location_id, quantity FROM oms.stock_hold WHERE counted) x GROUP BY 1, 2, 3) r
 	LEFT JOIN oms.stock s USING (merchant_id, item_id, location_id)
 WHERE r.quantity > coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0)
-	AND NOT EXISTS (SELECT 1 FROM oms.stock_movement m WHERE m.merchant_id = r.merchant_id
-		AND m.item_id = r.item_id AND m.location_id = r.location_id AND m.forced)
+	AND r.quantity - coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0) > coalesce((
+		SELECT sum(greatest(m.damaged + m.quality_control + m.quarantine - m.quantity, 0)) FROM oms.stock_movement m
+		WHERE m.merchant_id = r.merchant_id AND m.item_id = r.item_id AND m.location_id = r.location_id AND m.forced), 0)
 UNION ALL
 SELECT h.merchant_id, 'hold_counted', format('hold %s', h.hold_id), 'counted until it expires', 'not counted'
 FROM oms.stock_hold h WHERE NOT h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())
 UNION ALL
 SELECT s.merchant_id, 'shelf_not_negative', format('item %s at location %s', s.item_id, s.location_id),
-	'on hand 0 or more, unless a movement was forced', format('on hand %s', s.on_hand)
+	'on hand 0 or more, less what forced movements took', format('on hand %s', s.on_hand)
 FROM oms.stock s
-WHERE s.on_hand < 0 AND NOT EXISTS (SELECT 1 FROM oms.stock_movement m WHERE m.merchant_id = s.merchant_id
-	AND m.item_id = s.item_id AND m.location_id = s.location_id AND m.forced);
+WHERE s.on_hand < 0 AND -s.on_hand > coalesce((SELECT sum(greatest(-m.quantity, 0)) FROM oms.stock_movement m
+	WHERE m.merchant_id = s.merchant_id AND m.item_id = s.item_id AND m.location_id = s.location_id AND m.forced), 0);
 COMMENT ON VIEW oms.verify_inventory IS 'Broken invariants of inventory; see verify()';
 COMMENT ON COLUMN oms.verify_inventory.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.verify_inventory.rule IS 'Invariant that is broken';
