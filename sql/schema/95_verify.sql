@@ -6,6 +6,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_tran
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_cost
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_count
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_unit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_backorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_supply
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise_bound

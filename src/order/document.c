@@ -17,7 +17,7 @@ static const char *const order_fields[] = {
 	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", NULL
 };
 static const char *const line_fields[] = {
-	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "title", "instructions", NULL
+	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "title", "instructions", "unit", NULL
 };
 static const char *const charge_fields[] = {"kind", "description", "amount", "tax_rate", NULL};
 static const char *const customer_fields[] = {"email", "name", "external_ref", NULL};
@@ -94,7 +94,14 @@ read_line(OmsDraft *draft, OmsDraftLine *line, JsonbContainer *object, const Oms
 	line->sku = oms_json_text(object, path, "sku", OMS_KEY_LENGTH, line->item == 0);
 	line->title = oms_json_text(object, path, "title", 1000, false);
 	line->instructions = oms_json_text(object, path, "instructions", OMS_TEXT_LENGTH, false);
-	if (!oms_json_int64(object, path, "quantity", 1, OMS_MAX_QUANTITY, &quantity))
+	line->unit = oms_json_text(object, path, "unit", OMS_KEY_LENGTH, false);
+	if (line->unit != NULL)
+	{
+		draft->units = true;
+		if (!oms_json_scaled(object, path, "quantity", OMS_PRICE_SCALE, &line->asked_quantity) || line->asked_quantity <= 0)
+			oms_error_document(path, "quantity", "a number above 0");
+	}
+	else if (!oms_json_int64(object, path, "quantity", 1, OMS_MAX_QUANTITY, &quantity))
 		oms_error_document(path, "quantity", "a whole number of 1 or more");
 	line->quantity = (int32) quantity;
 	line->has_price = oms_json_scaled(object, path, "unit_price", OMS_PRICE_SCALE, &line->unit_price);

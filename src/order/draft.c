@@ -9,6 +9,7 @@
 #include "access/stratnum.h"
 #include "utils/fmgroids.h"
 
+#include "config/unit.h"
 #include "core/find.h"
 #include "core/json.h"
 #include "core/money.h"
@@ -114,10 +115,13 @@ OmsDraft *
 oms_draft_of_order(int32 merchant, int32 channel)
 {
 	const OmsChannel *found = oms_channel(merchant, channel);
+	OmsDraft   *draft;
 
 	if (found == NULL)
 		oms_error_unknown("channel", merchant, channel);
-	return new_draft(found, NULL);
+	draft = new_draft(found, NULL);
+	draft->accepted = true;
+	return draft;
 }
 
 OmsDraft *
@@ -358,6 +362,7 @@ oms_draft_resolve(OmsDraft *draft)
 	int			nitems = 0;
 	int			nskus = 0;
 	int			i;
+	bool		units;
 
 	resolve_customer(draft);
 	destination(draft, &country, &region);
@@ -370,7 +375,13 @@ oms_draft_resolve(OmsDraft *draft)
 	}
 	/* The tax table first: looking a rate up must not run a query between catalogue look-ups. */
 	(void) oms_tax_rate(draft->merchant, "", NULL, NULL);
+	units = oms_units_used() && !draft->accepted;
 	oms_catalogue_load(draft->merchant, draft->channel, items, nitems, skus, nskus);
+	if (units || draft->units)
+	{
+		oms_draft_quantities(draft);
+		oms_catalogue_load(draft->merchant, draft->channel, items, nitems, skus, nskus);
+	}
 	for (i = 0; i < draft->nlines; i++)
 		resolve_line(draft, &draft->lines[i], country, region);
 	for (i = 0; i < draft->ncharges; i++)

@@ -37,6 +37,12 @@ typedef struct OmsDraftLine
 	int64		unit_price;		/* scaled by 10^OMS_PRICE_SCALE */
 	int64		tax_rate;		/* scaled by 10^OMS_PRICE_SCALE */
 	int64		own_discount;	/* minor units */
+	char	   *unit;			/* null: the base unit */
+	int64		asked_quantity;	/* of the unit, scaled by 10^OMS_PRICE_SCALE */
+	int64		asked_price;	/* of the unit, scaled */
+	int64		numerator;		/* base units in the unit: numerator / denominator */
+	int64		denominator;
+	int32		asked;			/* base units, before a rule rounded them up; 0: as quantity */
 	/* computed, in minor units */
 	OmsItemKind kind;
 	int			ncomponents;
@@ -105,6 +111,8 @@ typedef struct OmsDraft
 	int			nwaiting;		/* lines with units backordered */
 	Datum		placed_event;	/* data of its event, once added */
 	bool		repeated;		/* its external reference is an order already: order_id */
+	bool		units;			/* a line is asked for in a unit */
+	bool		accepted;		/* it is an order already: its quantities stay */
 	bool		compared;		/* only to be compared with that order, not to be placed */
 	int64		subtotal;
 	int64		discount;
@@ -126,6 +134,11 @@ extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor)
 extern OmsDraft *oms_draft_of_order(int32 merchant, int32 channel);
 extern OmsDraft *oms_draft_for_code(int32 merchant, const char *code, const char *actor);
 extern void oms_draft_resolve(OmsDraft *draft);
+
+/* quantity.c: units of the lines to base units, and the rules for quantities.  The catalogue is loaded.  OM002, OM003, OM007. */
+extern void oms_draft_quantities(OmsDraft *draft);
+
+/* draft.c */
 extern void oms_draft_admit(OmsDraft *draft);
 extern void oms_draft_give_back(OmsDraft *draft);
 

@@ -40,6 +40,11 @@ enum
 };
 enum
 {
+	ASKED_MERCHANT = 1, ASKED_LINE, ASKED_ORDER, ASKED_BASE, ASKED_NUMERATOR, ASKED_DENOMINATOR, ASKED_QUANTITY,
+	ASKED_PRICE, ASKED_UNIT
+};
+enum
+{
 	RES_MERCHANT = 1, RES_LOCATION, RES_ITEM, RES_ID, RES_ORDER, RES_LINE, RES_QUANTITY
 };
 
@@ -49,6 +54,7 @@ enum
 	ST_ORDERS_OR_REPEATED,
 	ST_REST,
 	ST_PARTS,
+	ST_ASKED,
 	ST_CHARGES
 };
 
@@ -63,6 +69,8 @@ enum
 	"merchant_id, location_id, item_id, order_id, line_no, quantity"
 #define PART_COLUMNS \
 	"merchant_id, order_id, line_no, item_id, per_unit"
+#define ASKED_COLUMNS \
+	"merchant_id, line_no, order_id, asked, numerator, denominator, quantity, unit_price, unit"
 #define CHARGE_COLUMNS \
 	"merchant_id, order_id, charge_no, kind, description, amount, tax_rate, tax, total"
 
@@ -95,6 +103,7 @@ static OmsStatement statements[] = {
 	},
 	[ST_REST] = {"WITH " INSERT_REST("$1", "$2", "$3"), 3, {0}},
 	[ST_PARTS] = {INSERT_ROWS("order_line_component", PART_COLUMNS, "$1"), 1, {0}},
+	[ST_ASKED] = {INSERT_ROWS("order_line_asked", ASKED_COLUMNS, "$1"), 1, {0}},
 	[ST_CHARGES] = {INSERT_ROWS("order_charge", CHARGE_COLUMNS, "$1"), 1, {0}},
 };
 
@@ -184,6 +193,51 @@ add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 			oms_rows_set(*parts, PART_PER_UNIT, Int32GetDatum(line->components[j].per_unit));
 			oms_rows_add(*parts);
 		}
+	}
+}
+
+/* Lines in units of their own, or rounded up. */
+static void
+add_asked(OmsRows **asked, OmsRows *events, const OmsDraft *draft)
+{
+	int			i;
+
+	for (i = 0; i < draft->nlines; i++)
+	{
+		const OmsDraftLine *line = &draft->lines[i];
+		bool		rounded = line->asked != 0 && line->asked != line->quantity;
+		OmsEvent	event = {0};
+		OmsJson		json;
+
+		if (line->unit == NULL && !rounded)
+			continue;
+		if (*asked == NULL)
+			*asked = oms_rows_begin("order_line_asked");
+		oms_rows_set(*asked, ASKED_MERCHANT, Int32GetDatum(draft->merchant));
+		oms_rows_set(*asked, ASKED_LINE, Int32GetDatum(i + 1));
+		oms_rows_set(*asked, ASKED_ORDER, Int64GetDatum(draft->order_id));
+		oms_rows_set(*asked, ASKED_BASE, Int32GetDatum(line->asked));
+		oms_rows_set(*asked, ASKED_NUMERATOR, Int64GetDatum(line->unit != NULL ? line->numerator : 1));
+		oms_rows_set(*asked, ASKED_DENOMINATOR, Int64GetDatum(line->unit != NULL ? line->denominator : 1));
+		oms_rows_set(*asked, ASKED_QUANTITY, line->unit != NULL ? oms_price_to_numeric(line->asked_quantity, 0) :
+					 oms_scaled_to_numeric(line->asked, 0));
+		if (line->unit != NULL && line->has_price)
+			oms_rows_set(*asked, ASKED_PRICE, oms_price_to_numeric(line->asked_price, draft->exponent));
+		oms_rows_set_text(*asked, ASKED_UNIT, line->unit);
+		oms_rows_add(*asked);
+		if (!rounded)
+			continue;
+		oms_json_begin(&json);
+		oms_json_add_int(&json, "line", i + 1);
+		oms_json_add_int(&json, "asked", line->asked);
+		oms_json_add_int(&json, "ordered", line->quantity);
+		event.merchant = draft->merchant;
+		event.subject_type = "order";
+		event.subject_id = event.order_id = draft->order_id;
+		event.type = "order.quantity_rounded";
+		event.actor = draft->actor;
+		event.data = oms_json_end(&json);
+		oms_event_add(events, &event);
 	}
 }
 
@@ -319,6 +373,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 {
 	OmsRows    *sets[4];		/* orders, lines, reservations, events */
 	OmsRows    *parts = NULL;	/* few orders have kits or charges */
+	OmsRows    *asked = NULL;
 	OmsRows    *charges = NULL;
 	bool		references = false;
 	int			nwaiting = 0;
@@ -349,6 +404,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 		add_charges(&charges, drafts[i]);
 		add_promises(sets[2], drafts[i]);
 		add_event(sets[3], drafts[i]);
+		add_asked(&asked, sets[3], drafts[i]);
 	}
 	if (!references)
 		oms_rows_insert(&statements[ST_ALL], sets, 4);
@@ -356,6 +412,8 @@ oms_draft_write(OmsDraft **drafts, int n)
 		oms_rows_insert(&statements[ST_REST], &sets[1], 3);
 	if (parts != NULL)
 		oms_rows_insert(&statements[ST_PARTS], &parts, 1);
+	if (asked != NULL)
+		oms_rows_run(&statements[ST_ASKED], &asked, 1);
 	if (charges != NULL)
 		oms_rows_insert(&statements[ST_CHARGES], &charges, 1);
 	for (i = 0; i < n; i++)
