@@ -29,8 +29,11 @@ CREATE FUNCTION oms.available(merchant int, item bigint, location int DEFAULT NU
 			FROM oms.reservation r WHERE r.merchant_id = $1 AND r.item_id = $2 AND (r.location_id = $3 OR $3 IS NULL)), 0)::bigint
 		- coalesce((SELECT sum(h.quantity)
 			FROM oms.stock_hold h WHERE h.merchant_id = $1 AND h.item_id = $2 AND (h.location_id = $3 OR $3 IS NULL)
-			AND h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())), 0)::bigint $$;
-COMMENT ON FUNCTION oms.available(int, bigint, int) IS 'Units of an item that may still be promised, at a location or (null) at all: on hand - unavailable - safety - promised - held. From the rows, so it runs on a standby';
+			AND h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())), 0)::bigint
+		- coalesce((SELECT sum(l.on_hand - l.damaged - l.quality_control - l.quarantine)
+			FROM oms.lot_stock l WHERE l.merchant_id = $1 AND l.item_id = $2 AND (l.location_id = $3 OR $3 IS NULL)
+			AND l.on_hand <> 0 AND (l.stopped OR l.sell_by <= oms.clock())), 0)::bigint $$;
+COMMENT ON FUNCTION oms.available(int, bigint, int) IS 'Units of an item that may still be promised, at a location or (null) at all: on hand - unavailable - safety - promised - held - units of lots that are expired or stopped. From the rows, so it runs on a standby';
 
 CREATE FUNCTION oms.stock_gate_entries() RETURNS TABLE (merchant_id int, item_id bigint, location_id int,
 		counter bigint, pins int, hits bigint, doubtful boolean)

@@ -37,7 +37,7 @@ CREATE FUNCTION oms.inspect_return(merchant int, return_id bigint, lines jsonb D
 	AS 'MODULE_PATHNAME', 'oms_inspect_return';
 COMMENT ON FUNCTION oms.inspect_return(int, bigint, jsonb, text, text, text) IS
 'Says what received units are fit for, puts them into stock accordingly, once, and refunds exactly what was paid for them, tax included. Closes the return when nothing of it is expected or left to inspect.
-merchant, return_id: the return, received. lines: [{"line": 1, "sellable": 1, "damaged": 0, "quarantine": 0, "scrap": 0, "vendor_return": 0, "refund": 1}, ...] in units; refund: how many of them are paid back, default all; null: all that waits is sellable and paid back. sellable raises what is available; damaged and quarantine enter stock as such, vendor_return as quarantine; scrap never enters.
+merchant, return_id: the return, received. lines: [{"line": 1, "sellable": 1, "damaged": 0, "quarantine": 0, "scrap": 0, "vendor_return": 0, "refund": 1}, ...] in units; refund: how many of them are paid back, default all; null: all that waits is sellable and paid back. sellable raises what is available; damaged and quarantine enter stock as such, vendor_return as quarantine; scrap never enters. lots: ["S1", {"lot": "A", "quantity": 2}] of what goes into stock of tracked items, sellable units first, then damaged, then quarantine; left out where the lots shipped leave no choice, else OM011.
 Returns the id of the refund granted (table refund; its money is asked of the gateways as far as it was captured), null when nothing is paid back.
 OM002 no such return; OM003 lines malformed; OM007 more than was received; OM008 not received; OM010 request key used before with other content.';
 

@@ -86,9 +86,12 @@ CREATE TABLE IF NOT EXISTS oms.item (
 	width_mm	int CHECK (width_mm >= 0),
 	height_mm	int CHECK (height_mm >= 0),
 	active		boolean NOT NULL DEFAULT true,
+	tracking	text NOT NULL DEFAULT 'none' CHECK (tracking IN ('none', 'lot', 'serial')),
 	PRIMARY KEY (merchant_id, item_id),
-	UNIQUE (merchant_id, sku)
+	UNIQUE (merchant_id, sku),
+	CONSTRAINT item_tracked CHECK (tracking = 'none' OR kind = 'stocked')
 );
+CREATE INDEX IF NOT EXISTS item_tracked ON oms.item (merchant_id) WHERE tracking <> 'none';
 
 CREATE TABLE IF NOT EXISTS oms.item_alias (
 	merchant_id	int NOT NULL,
@@ -232,6 +235,7 @@ COMMENT ON COLUMN oms.item.length_mm IS 'Length in millimetres';
 COMMENT ON COLUMN oms.item.width_mm IS 'Width in millimetres';
 COMMENT ON COLUMN oms.item.height_mm IS 'Height in millimetres';
 COMMENT ON COLUMN oms.item.active IS 'False: cannot be ordered';
+COMMENT ON COLUMN oms.item.tracking IS 'none; lot: each movement names its lot; serial: each unit is a lot of its own';
 COMMENT ON TABLE oms.item_alias IS 'Other SKUs of an item in a channel. A new row maps waiting unmapped order lines';
 COMMENT ON COLUMN oms.item_alias.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.item_alias.channel_id IS 'Channel';

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS oms.stock_movement (
 	actor			text NOT NULL DEFAULT current_user,
 	at				timestamptz NOT NULL DEFAULT now(),
 	unit_cost		numeric CHECK (unit_cost >= 0 AND unit_cost < 1000000000000),
+	lot_id			bigint,
 	PRIMARY KEY (merchant_id, item_id, location_id, movement_id),
 	CONSTRAINT stock_movement_size CHECK (abs(quantity) <= 1000000000000 AND abs(damaged) <= 1000000000000
 		AND abs(quality_control) <= 1000000000000 AND abs(quarantine) <= 1000000000000),
@@ -99,6 +100,7 @@ COMMENT ON COLUMN oms.stock_movement.source_id IS 'Id of that document';
 COMMENT ON COLUMN oms.stock_movement.actor IS 'Who';
 COMMENT ON COLUMN oms.stock_movement.at IS 'When (UTC instant)';
 COMMENT ON COLUMN oms.stock_movement.unit_cost IS 'Cost of one unit that comes, in the merchant''s base currency, up to 8 decimals; null: not said. Counts where the item is costed, see docs/costing.md';
+COMMENT ON COLUMN oms.stock_movement.lot_id IS 'Lot or serial number that moves: given where the item is tracked, else null';
 COMMENT ON TABLE oms.reservation IS 'Live promises: one row per order line, item and location. Inserting one passes the gate or is refused (OM001); deleting releases. on_hand - unavailable - safety - reservations - holds = available';
 COMMENT ON COLUMN oms.reservation.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.reservation.location_id IS 'Location';
@@ -121,7 +123,10 @@ SELECT g.merchant_id, g.item_id, g.location_id, g.counter,
 	- coalesce((SELECT sum(r.quantity) FROM oms.reservation r
 		WHERE r.merchant_id = g.merchant_id AND r.item_id = g.item_id AND r.location_id = g.location_id), 0)::bigint
 	- coalesce((SELECT sum(h.quantity) FROM oms.stock_hold h
-		WHERE h.merchant_id = g.merchant_id AND h.item_id = g.item_id AND h.location_id = g.location_id AND h.counted), 0)::bigint AS recomputed,
+		WHERE h.merchant_id = g.merchant_id AND h.item_id = g.item_id AND h.location_id = g.location_id AND h.counted), 0)::bigint
+	- coalesce((SELECT sum(l.on_hand - l.damaged - l.quality_control - l.quarantine) FROM oms.lot_stock l
+		WHERE l.merchant_id = g.merchant_id AND l.item_id = g.item_id AND l.location_id = g.location_id
+		AND l.on_hand <> 0 AND (l.stopped OR l.sell_by <= oms.clock())), 0)::bigint AS recomputed,
 	g.pins, g.hits, g.doubtful
 FROM oms.stock_gate_entries() g
 WHERE g.location_id > 0;

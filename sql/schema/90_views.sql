@@ -96,8 +96,8 @@ COMMENT ON COLUMN oms.backorder.preorder_id IS 'Preorder that the line was sold 
 CREATE OR REPLACE VIEW oms.stock_level AS
 SELECT s.merchant_id, s.item_id, s.location_id, i.sku, i.title, w.code AS location,
 	   s.on_hand, s.damaged + s.quality_control + s.quarantine AS unavailable, r.quantity AS allocated, s.safety,
-	   s.on_hand - s.damaged - s.quality_control - s.quarantine - r.quantity - h.quantity - s.safety AS available,
-	   h.quantity AS held, p.quantity AS incoming
+	   s.on_hand - s.damaged - s.quality_control - s.quarantine - r.quantity - h.quantity - s.safety - b.quantity AS available,
+	   h.quantity AS held, p.quantity AS incoming, b.quantity AS stopped
 FROM oms.stock s
 JOIN oms.item i ON i.merchant_id = s.merchant_id AND i.item_id = s.item_id
 JOIN oms.location w ON w.merchant_id = s.merchant_id AND w.location_id = s.location_id
@@ -111,8 +111,13 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(p.ordered - p.received - p.closed), 0)::bigint AS quantity FROM oms.supply_line p
 	WHERE p.merchant_id = s.merchant_id AND p.item_id = s.item_id AND p.location_id = s.location_id
-		AND p.received + p.closed < p.ordered) p;
-COMMENT ON VIEW oms.stock_level IS 'Stock by item and location, in units: available = on_hand - unavailable - allocated - safety - held';
+		AND p.received + p.closed < p.ordered) p
+CROSS JOIN LATERAL (
+	SELECT coalesce(sum(l.on_hand - l.damaged - l.quality_control - l.quarantine), 0)::bigint AS quantity FROM oms.lot_stock l
+	WHERE l.merchant_id = s.merchant_id AND l.item_id = s.item_id AND l.location_id = s.location_id
+		AND l.on_hand <> 0 AND (l.stopped OR l.sell_by <= oms.clock())) b;
+COMMENT ON VIEW oms.stock_level IS 'Stock by item and location, in units: available = on_hand - unavailable - allocated - safety - held - stopped';
+COMMENT ON COLUMN oms.stock_level.stopped IS 'Units, not unavailable otherwise, of lots that are past their sell_by, blocked or recalled';
 COMMENT ON COLUMN oms.stock_level.held IS 'Held for somebody (stock_hold), expired holds not counted';
 COMMENT ON COLUMN oms.stock_level.incoming IS 'On order and still to come (supply_line); not in available';
 COMMENT ON COLUMN oms.stock_level.location IS 'Code of the location';

@@ -5,6 +5,7 @@ SELECT merchant_id, rule, object, expected, found FROM oms.verify_inventory
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_transfer
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_cost
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_count
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_lot
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_unit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_backorder

@@ -76,6 +76,7 @@ FROM (VALUES
 	('view', '{clerk,finance,analyst}', '{inventory_valuation,transit_value,movement_cost,cost_of_goods}'),
 	('view', '{}', '{verify_cost,verify_unit}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{base_quantity,unit_quantity,base_price,sold_quantity}'),
+	('function', '{warehouse}', '{receive_lot,adjust_lot,set_lot_status,place_lot}'),
 	('function', '{clerk}', '{set_urgency,set_backorder_limit}'),
 	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,allocate_backorders}'),
 	('function', '{app,clerk,connector}', '{published_quantity}'),
@@ -119,7 +120,10 @@ FROM (VALUES
 	('function', '{}', '{supply_line_guard,supply_line_moved}'),
 	('function', '{}', '{promise_bound_guard,promise_bound_gate,reorder_rule_guard}'),
 	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final,stock_gate_entries}'),
+	('function', '{}', '{lot_guard,lot_follow,lot_stock_guard,lot_stock_gate,item_tracking_guard}'),
 	-- Views
+	('view', '{clerk,warehouse,analyst}', '{lot_level,lot_trace,lot_shortage}'),
+	('view', '{}', '{verify_lot}'),
 	('view', '{app,clerk,warehouse,finance,analyst,connector}', '{orders,order_lines,stock_level,shipments}'),
 	('view', '{clerk,warehouse,finance,analyst,connector}', '{supply,preorders}'),
 	('view', '{clerk,warehouse,analyst}', '{peg,supply_profile}'),

@@ -45,7 +45,7 @@ static OmsStatement statements[] = {
 		3, {INT4OID, INT4OID, TEXTARRAYOID}
 	},
 	[ST_ITEMS] = {
-		"SELECT item_id, kind, active, sku, title, tax_class FROM oms.item WHERE merchant_id = $1 AND item_id = ANY($2)",
+		"SELECT item_id, kind, active, sku, title, tax_class, tracking FROM oms.item WHERE merchant_id = $1 AND item_id = ANY($2)",
 		2, {INT4OID, INT8ARRAYOID}
 	},
 	[ST_PRICES] = {
@@ -272,10 +272,12 @@ load_items(Catalogue *cat, int32 merchant, Datum *wanted, int nwanted)
 		ItemEntry  *entry;
 		OmsItem    *item;
 		const char *kind = oms_get_text(i, 2);
+		const char *tracking = oms_get_text(i, 7);
 
 		item = MemoryContextAllocZero(cache.context, sizeof(OmsItem));
 		item->item = key.item;
 		item->kind = strcmp(kind, "stocked") == 0 ? OMS_STOCKED : strcmp(kind, "kit") == 0 ? OMS_KIT : OMS_SERVICE;
+		item->tracking = strcmp(tracking, "lot") == 0 ? OMS_BY_LOT : strcmp(tracking, "serial") == 0 ? OMS_BY_SERIAL : OMS_UNTRACKED;
 		item->active = oms_get_bool(i, 3);
 		item->sku = MemoryContextStrdup(cache.context, oms_get_text(i, 4));
 		item->title = MemoryContextStrdup(cache.context, oms_get_text(i, 5));

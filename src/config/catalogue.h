@@ -17,6 +17,13 @@ typedef enum OmsItemKind
 	OMS_SERVICE
 } OmsItemKind;
 
+typedef enum OmsTracking
+{
+	OMS_UNTRACKED,
+	OMS_BY_LOT,
+	OMS_BY_SERIAL
+} OmsTracking;
+
 typedef struct OmsPrice
 {
 	char		currency[4];
@@ -37,6 +44,7 @@ typedef struct OmsItem
 {
 	int64		item;
 	OmsItemKind kind;
+	OmsTracking tracking;
 	bool		active;
 	char	   *sku;
 	char	   *title;

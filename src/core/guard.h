@@ -11,6 +11,7 @@ extern bool oms_guard_is_open(void);
 /* Opens the guard until oms_guard_leave() is given what this returned, which the caller does on failure too. */
 extern int	oms_guard_enter(void);
 extern void oms_guard_leave(int before);
+extern Datum oms_guard_parent(PG_FUNCTION_ARGS);
 extern void oms_statement_abort(int nest_level);
 
 /* Refuses with OM009: what may not be written by hand, and the way out. */

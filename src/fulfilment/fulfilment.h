@@ -10,6 +10,7 @@
 #include "core/money.h"
 #include "core/request.h"
 #include "fulfilment/promise.h"
+#include "inventory/lot.h"
 #include "order/order.h"
 #include "utils/jsonb.h"
 
@@ -27,6 +28,8 @@ typedef struct OmsUnits
 {
 	int32		line_no;
 	int32		quantity;
+	int			nlots;			/* 0: not said */
+	OmsLotUnits *lots;
 } OmsUnits;
 
 /* A line of a fulfilment. */
@@ -56,7 +59,7 @@ extern const OmsFulfilmentLine *oms_fulfilment_line(const OmsFulfilment *fulfilm
 													int32 line_no, const char *view);
 /* Counts units as picked, as packed (1), or no longer (-1), in fulfilment and order, and refreshes the states. */
 extern void oms_fulfilment_count(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, int picked, int packed);
-/* [{"line":1,"quantity":2}]; OM003 with the path where it is none, or names a line twice. */
+/* [{"line":1,"quantity":2,"lots":["S1",{"lot":"A","quantity":1}]}]; OM003 with the path where it is none, or names a line or lot twice. */
 extern OmsUnits *oms_units_document(Jsonb *document, int *n);
 extern Datum oms_units_lines(const OmsUnits *units, int n);
 extern Datum oms_units_quantities(const OmsUnits *units, int n);
@@ -76,7 +79,7 @@ extern void oms_fulfilment_event(const OmsFulfilment *fulfilment, const char *ty
 
 /* plan.c, pick.c, pack.c, ship.c: the commands' work, under the order's lock and inside oms_begin() */
 extern int	oms_plan(const OmsOrderHead *head, const OmsCall *call, int64 **fulfilments);
-extern int64 oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n);
+extern int64 oms_pick(const OmsOrderHead *head, const OmsFulfilment *fulfilment, const OmsUnits *units, int n);
 
 /* Cancels all open fulfilments of the order, for an order that is cancelled: what was picked goes back on the shelf. */
 extern void oms_fulfilment_undo_all(const OmsOrderHead *head);

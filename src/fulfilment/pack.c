@@ -7,7 +7,7 @@
 
 #include "core/guard.h"
 #include "core/request.h"
-#include "fulfilment/fulfilment.h"
+#include "fulfilment/lot_pick.h"
 
 PG_FUNCTION_INFO_V1(oms_pack);
 PG_FUNCTION_INFO_V1(oms_unpack);
@@ -149,6 +149,7 @@ oms_pack_units(const OmsFulfilment *fulfilment, const OmsUnits *units, int n, in
 		values[2] = oms_units_lines(units, n);
 		values[3] = oms_units_quantities(units, n);
 		oms_run_guarded(&statements[ST_CONTENTS], values, NULL);
+		oms_lot_pack(fulfilment, units, n, carton);
 	}
 	memset(nulls, 'n', sizeof(nulls));
 	nulls[0] = nulls[1] = nulls[7] = ' ';
@@ -280,6 +281,7 @@ oms_unpack(PG_FUNCTION_ARGS)
 		result += units[i].quantity;
 	}
 	oms_run_guarded(&statements[ST_VOID], values, NULL);
+	oms_lot_unpack(&fulfilment, carton);
 	oms_fulfilment_count(&fulfilment, units, (int) rows, 0, -1);
 	oms_fulfilment_event(&fulfilment, "fulfilment.unpacked", units, (int) rows, carton);
 	oms_call_done(&call, result);

@@ -9,7 +9,7 @@
 #include "core/json.h"
 #include "core/request.h"
 #include "event/event.h"
-#include "fulfilment/fulfilment.h"
+#include "fulfilment/lot_pick.h"
 #include "inventory/supply.h"
 
 PG_FUNCTION_INFO_V1(oms_confirm_pick);
@@ -52,10 +52,10 @@ static OmsStatement statements[] = {
 
 /*
  * Counts units as picked; units null: all that are open.  Returns how many.
- * Raises OM002, OM007, OM008.
+ * Raises OM001, OM002, OM007, OM008, OM011.
  */
 int64
-oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
+oms_pick(const OmsOrderHead *head, const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
 {
 	OmsFulfilmentLine *lines;
 	OmsUnits   *all;
@@ -89,6 +89,7 @@ oms_pick(const OmsFulfilment *fulfilment, const OmsUnits *units, int n)
 				 errmsg("fulfilment " INT64_FORMAT " has nothing to pick", fulfilment->fulfilment_id),
 				 errdetail("It is %s.", fulfilment->state)));
 
+	oms_lot_pick(head, fulfilment, units, n);
 	oms_fulfilment_count(fulfilment, units, n, 1, 0);
 	oms_fulfilment_event(fulfilment, "fulfilment.picked", units, n, 0);
 	return picked;
@@ -116,7 +117,7 @@ oms_confirm_pick(PG_FUNCTION_ARGS)
 		oms_fulfilment_lock(call.merchant, fulfilment_id, &fulfilment, &head);
 		oms_order_require_live(&head, "picking");
 		oms_order_require_no_hold(&head, "pick");
-		result = oms_pick(&fulfilment, units, n);
+		result = oms_pick(&head, &fulfilment, units, n);
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT64(result);
@@ -195,7 +196,9 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	oms_promise_release(&head, &line_no, &fulfilment.location, &quantity, 1);
 	values[1] = Int64GetDatum(fulfilment.order_id);
 	oms_run_guarded(&statements[ST_SHORT_COUNTERS], values, NULL);
-	if (adjust)
+	if (adjust && oms_lot_tracking(call.merchant, item) != OMS_UNTRACKED)
+		oms_lot_lose(&head, &fulfilment, item, missing, call.actor);
+	else if (adjust)
 	{
 		values[1] = Int32GetDatum(fulfilment.location);
 		values[2] = Int64GetDatum(item);

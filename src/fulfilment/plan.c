@@ -11,7 +11,7 @@
 #include "core/json.h"
 #include "core/request.h"
 #include "event/event.h"
-#include "fulfilment/fulfilment.h"
+#include "fulfilment/lot_pick.h"
 
 PG_FUNCTION_INFO_V1(oms_plan_fulfilment);
 PG_FUNCTION_INFO_V1(oms_cancel_fulfilment);
@@ -344,6 +344,7 @@ undo(const OmsFulfilment *fulfilment)
 	values[1] = Int64GetDatum(fulfilment->fulfilment_id);
 	oms_run_guarded(&statements[ST_CANCEL_LINES], values, NULL);
 	oms_run_guarded(&statements[ST_CANCEL_CARTONS], values, NULL);
+	oms_lot_unpick(fulfilment);
 	oms_fulfilment_refresh(fulfilment->merchant, fulfilment->order_id);
 	values[1] = Int64GetDatum(fulfilment->order_id);
 	values[2] = oms_int4_array(line_no, n);

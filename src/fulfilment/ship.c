@@ -11,6 +11,7 @@
 #include "core/guard.h"
 #include "core/money.h"
 #include "event/event.h"
+#include "fulfilment/lot_pick.h"
 #include "fulfilment/ship.h"
 #include "payment/payment.h"
 
@@ -63,7 +64,7 @@ static OmsStatement statements[] = {
 		"WHERE l.merchant_id = $1 AND l.order_id = $2 ORDER BY l.line_no",
 		2, {INT4OID, INT8OID}
 	},
-	/* one movement per item and location, kits by their parts */
+	/* one movement per item and location, kits by their parts; $9: but for tracked items, which have one per lot */
 	[ST_MOVEMENTS] = {
 		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause, source_kind, source_id, actor, at) "
 		"SELECT $1, v.location_id, coalesce(c.item_id, l.item_id), 'shipment', "
@@ -71,8 +72,9 @@ static OmsStatement statements[] = {
 		"FROM unnest($3::int[], $4::int[], $5::int[]) v(line_no, location_id, units) "
 		"JOIN oms.order_line l ON l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = v.line_no "
 		"LEFT JOIN oms.order_line_component c ON c.merchant_id = $1 AND c.order_id = $2 AND c.line_no = v.line_no "
+		"WHERE NOT $9 OR (SELECT i.tracking FROM oms.item i WHERE i.merchant_id = $1 AND i.item_id = coalesce(c.item_id, l.item_id)) = 'none' "
 		"GROUP BY 1, 2, 3 ORDER BY 3, 2",
-		8, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID, TEXTOID, TIMESTAMPTZOID}
+		9, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID, TEXTOID, TIMESTAMPTZOID, BOOLOID}
 	},
 	/* of the order: its charges, what it owes in all, what earlier shipments carried, and whether there were any */
 	[ST_CHARGES] = {
@@ -442,7 +444,7 @@ move_stock(const OmsOrderHead *head, int64 shipment, const Content *contents, in
 	int32	   *locations = palloc((n + 1) * sizeof(int32));
 	int32	   *units = palloc((n + 1) * sizeof(int32));
 	int64	   *fulfilments = palloc((n + 1) * sizeof(int64));
-	Datum		values[8];
+	Datum		values[9];
 	int			i;
 
 	for (i = 0; i < n; i++)
@@ -468,6 +470,7 @@ move_stock(const OmsOrderHead *head, int64 shipment, const Content *contents, in
 	values[5] = Int64GetDatum(shipment);
 	values[6] = CStringGetTextDatum(call->actor);
 	values[7] = TimestampTzGetDatum(oms_now());
+	values[8] = BoolGetDatum(oms_lots_used(head->merchant));
 	oms_run(&statements[ST_MOVEMENTS], values, NULL);
 }
 
@@ -550,6 +553,7 @@ oms_ship_cartons(const OmsOrderHead *head, const int64 *cartons, int ncartons, O
 		values[3] = Int64GetDatum(head->order_id);
 		oms_run_guarded(&statements[ST_CARTONS_LEFT], values, NULL);
 		move_stock(head, shipment, contents, ncontents, call);
+		oms_lot_ship(head, cartons, ncartons, shipment, call->actor);
 	}
 	write_lines(head, shipment, lines, nlines);
 

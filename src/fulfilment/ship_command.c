@@ -263,7 +263,7 @@ oms_ship_order(PG_FUNCTION_ARGS)
 	for (i = 0; i < rows; i++)
 	{
 		if (to_pick[i])
-			(void) oms_pick(&open[i], NULL, 0);
+			(void) oms_pick(&head, &open[i], NULL, 0);
 		if (to_pack[i])
 			(void) oms_pack_units(&open[i], NULL, 0, 0, &unmeasured, &call);
 	}

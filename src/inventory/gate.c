@@ -2,7 +2,7 @@
  * gate.c
  *	  The escrow gate.
  *
- *	  Truth is rows: stock, reservation and stock_hold.  The gate is one counter per (database,
+ *	  Truth is rows: stock, reservation, stock_hold and lot_stock.  The gate is one counter per (database,
  *	  table, merchant, item, location) in shared memory that says how much may
  *	  still be promised.  It is a cache: loaded from the rows on first touch,
  *	  moved by the row triggers on these tables, forgotten at restart.
@@ -158,7 +158,7 @@ static int	gate_entries = 100000;
 
 static OmsCache relation_cache = {
 	.name = "reservation",
-	.tables = {"reservation", "stock", "stock_hold"},
+	.tables = {"reservation", "stock", "stock_hold", "lot_stock"},
 };
 
 /* Attaches this backend to the shared table, making it when it is the first. */
@@ -245,8 +245,8 @@ trigger_fingerprint(const Oid *relids)
 }
 
 /*
- * The tables behind the gate: reservation, to which the counters belong, stock
- * and stock_hold.  After a change of one, looks whether it was one of their triggers.
+ * The tables behind the gate: reservation, to which the counters belong, stock,
+ * stock_hold and lot_stock.  After a change of one, looks whether it was one of their triggers.
  */
 static const Oid *
 relations(void)

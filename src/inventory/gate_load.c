@@ -31,7 +31,8 @@ enum
 	ST_OFFERED,
 	ST_PROMISED,
 	ST_HELD,
-	ST_BOUND
+	ST_BOUND,
+	ST_STOPPED
 };
 
 static OmsStatement statements[] = {
@@ -58,31 +59,40 @@ static OmsStatement statements[] = {
 		"FROM oms.promise_bound b WHERE b.merchant_id = $1 AND b.bound_id = - $3",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
+	/* Units of lots that are not for sale, and when the next lot will not be. */
+	[ST_STOPPED] = {
+		"SELECT sum(on_hand - damaged - quality_control - quarantine) FILTER (WHERE stopped OR sell_by <= $4)::bigint, "
+		"coalesce(min(sell_by) FILTER (WHERE NOT stopped AND sell_by > $4), 'infinity') FROM oms.lot_stock "
+		"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND on_hand <> 0",
+		4, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID}
+	},
 };
 
 /* The sum or level that one of the statements gives under the snapshot. */
 static int64
 read_committed(int statement, const OmsGateKey *key, Snapshot snapshot)
 {
-	Datum		values[3] = {Int32GetDatum(key->merchant), Int64GetDatum(key->item), Int32GetDatum(key->location)};
+	Datum		values[4] = {Int32GetDatum(key->merchant), Int64GetDatum(key->item), Int32GetDatum(key->location),
+		TimestampTzGetDatum(oms_now())};
 
 	return oms_run_snapshot(&statements[statement], values, NULL, snapshot) > 0 ? oms_get_int64(0, 1) : 0;
 }
 
-/* Columns in the order of sql/schema/29_hold.sql and 30_inventory.sql; all tables begin alike. */
+/* Columns in the order of sql/schema/28_lot.sql, 29_hold.sql and 30_inventory.sql; all tables begin alike. */
 enum
 {
 	KEY_MERCHANT = 1, KEY_LOCATION, KEY_ITEM,
 	KEY_BOUND = 2, BOUND_QUANTITY = 6,
 	STOCK_ON_HAND = 4, STOCK_DAMAGED, STOCK_QUALITY_CONTROL, STOCK_QUARANTINE, STOCK_SAFETY,
 	RESERVATION_QUANTITY = 7,
-	HOLD_QUANTITY = 5, HOLD_COUNTED = 10
+	HOLD_QUANTITY = 5, HOLD_COUNTED = 10,
+	LOT_ON_HAND = 5, LOT_DAMAGED, LOT_QUALITY_CONTROL, LOT_QUARANTINE, LOT_SELL_BY = 10, LOT_STOPPED = 12
 };
 
-/* Which of the tables. */
+/* Which of the tables; the first as in relids. */
 enum
 {
-	TABLE_RESERVATION, TABLE_STOCK, TABLE_HOLD, TABLE_BOUND
+	TABLE_RESERVATION, TABLE_STOCK, TABLE_HOLD, TABLE_LOT, TABLE_BOUND
 };
 
 static int64
@@ -94,18 +104,18 @@ column(Relation rel, HeapTuple tuple, int number)
 }
 
 static bool
-is_counted(Relation rel, HeapTuple tuple)
+flag(Relation rel, HeapTuple tuple, int number)
 {
 	bool		isnull;
 
-	return DatumGetBool(heap_getattr(tuple, HOLD_COUNTED, RelationGetDescr(rel), &isnull));
+	return DatumGetBool(heap_getattr(tuple, number, RelationGetDescr(rel), &isnull));
 }
 
 /*
  * Looks for rows of the key that a transaction in progress, not our own, has
  * written or removed.  Returns how many; of those written *least is the
- * smallest of what they offer (stock, bounds), *sum the sum of what they promise
- * (the others); of a bound's key, the promises of the item to anybody.  Those removed still count, and may not after a reload.
+ * smallest of what they offer (stock, bounds), *sum the sum of what they promise or
+ * stop (the others); of a bound's key, the promises of the item to anybody.  Those removed still count, and may not after a reload.
  */
 static int
 read_in_progress(Oid relid, int table, const OmsGateKey *key, int64 *least, int64 *sum)
@@ -143,7 +153,11 @@ read_in_progress(Oid relid, int table, const OmsGateKey *key, int64 *least, int6
 		else if (table == TABLE_BOUND)
 			value = column(rel, tuple, BOUND_QUANTITY);
 		else if (table == TABLE_HOLD)
-			value = is_counted(rel, tuple) ? column(rel, tuple, HOLD_QUANTITY) : 0;
+			value = flag(rel, tuple, HOLD_COUNTED) ? column(rel, tuple, HOLD_QUANTITY) : 0;
+		else if (table == TABLE_LOT)
+			value = flag(rel, tuple, LOT_STOPPED) || column(rel, tuple, LOT_SELL_BY) <= oms_now() ?
+				column(rel, tuple, LOT_ON_HAND) - column(rel, tuple, LOT_DAMAGED) -
+				column(rel, tuple, LOT_QUALITY_CONTROL) - column(rel, tuple, LOT_QUARANTINE) : 0;
 		else
 			value = column(rel, tuple, STOCK_ON_HAND) - column(rel, tuple, STOCK_DAMAGED) -
 				column(rel, tuple, STOCK_QUALITY_CONTROL) - column(rel, tuple, STOCK_QUARANTINE) -
@@ -197,6 +211,8 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure)
 	int64		promised;
 	int64		least_offered = PG_INT64_MAX;
 	int64		in_progress = 0;
+	static const int takers[] = {TABLE_RESERVATION, TABLE_HOLD, TABLE_LOT};
+	int			i;
 
 	/*
 	 * Before the snapshot: what a prepared transaction promises is then counted
@@ -217,16 +233,12 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure)
 
 		if (read_in_progress(relids[TABLE_STOCK], TABLE_STOCK, key, &least_offered, &sum) > 0)
 			figure->doubtful = true;
-		if (read_in_progress(relids[TABLE_RESERVATION], TABLE_RESERVATION, key, &least, &sum) > 0)
-		{
-			in_progress += sum;
-			figure->doubtful = true;
-		}
-		if (read_in_progress(relids[TABLE_HOLD], TABLE_HOLD, key, &least, &sum) > 0)
-		{
-			in_progress += sum;
-			figure->doubtful = true;
-		}
+		for (i = 0; i < lengthof(takers); i++)
+			if (read_in_progress(relids[takers[i]], takers[i], key, &least, &sum) > 0)
+			{
+				in_progress += sum;
+				figure->doubtful = true;
+			}
 	}
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	/* Own rows reach the counter by their own triggers. */
@@ -236,6 +248,8 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure)
 	promised = in_progress + read_committed(ST_PROMISED, key, snapshot);
 	promised += read_committed(ST_HELD, key, snapshot);
 	figure->expiring = oms_get_int64(0, 2) > 0;
+	promised += read_committed(ST_STOPPED, key, snapshot);
+	figure->deadline = oms_get_int64(0, 2);
 	oms_end();
 	UnregisterSnapshot(snapshot);
 	figure->counter = offered - promised;

@@ -9,7 +9,7 @@
 #include "inventory/gate.h"
 
 /* Tables behind a counter. */
-#define OMS_GATE_TABLES 3
+#define OMS_GATE_TABLES 4
 
 /* What the rows say. */
 typedef struct OmsGateFigure
@@ -22,8 +22,8 @@ typedef struct OmsGateFigure
 
 /*
  * What may still be promised by the rows that others have committed, nothing
- * of the own transaction counted.  relids: reservation, stock and stock_hold,
- * locked by the caller.  Where prepared transactions are possible, what
+ * of the own transaction counted.  relids: reservation, stock, stock_hold and
+ * lot_stock, locked by the caller.  Where prepared transactions are possible, what
  * running ones would take is taken off.
  */
 extern void oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure);

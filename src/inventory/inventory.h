@@ -70,6 +70,7 @@ typedef struct OmsMove
 	const char *actor;
 	Datum		unit_cost;		/* numeric, in base currency; 0: not said */
 	bool		forced;
+	int64		lot;			/* 0: none */
 } OmsMove;
 
 /* stock.c: writes the movement, whose trigger changes the level; returns its id.  Raises OM001, OM002, OM008. */

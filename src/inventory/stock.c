@@ -15,6 +15,7 @@
 #include "inventory/cost.h"
 #include "inventory/gate.h"
 #include "inventory/inventory.h"
+#include "inventory/lot.h"
 
 PG_FUNCTION_INFO_V1(oms_stock_movement_apply);
 PG_FUNCTION_INFO_V1(oms_stock_guard);
@@ -31,7 +32,7 @@ enum
 enum
 {
 	MOVE_MERCHANT = 1, MOVE_LOCATION, MOVE_ITEM, MOVE_ID, MOVE_QUANTITY, MOVE_DAMAGED, MOVE_QUALITY_CONTROL,
-	MOVE_QUARANTINE, MOVE_FORCED
+	MOVE_QUARANTINE, MOVE_FORCED, MOVE_KIND, MOVE_CAUSE, MOVE_SOURCE_KIND, MOVE_SOURCE_ID, MOVE_ACTOR, MOVE_AT, MOVE_UNIT_COST, MOVE_LOT
 };
 
 enum
@@ -55,10 +56,10 @@ static OmsStatement statements[] = {
 	},
 	[ST_MOVE] = {
 		"INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, damaged, cause, source_kind, "
-		"source_id, forced, actor, at, quality_control, unit_cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+		"source_id, forced, actor, at, quality_control, unit_cost, lot_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
 		"RETURNING movement_id",
-		14, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
-		NUMERICOID}
+		15, {INT4OID, INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTOID, INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
+		NUMERICOID, INT8OID}
 	},
 	[ST_LOCATION] = {
 		"SELECT 1 FROM oms.location WHERE merchant_id = $1 AND location_id = $2", 2, {INT4OID, INT4OID}
@@ -119,7 +120,7 @@ oms_error_shortage(const OmsGateKey *key, int64 wanted, int64 available)
 			 errhint("Order less, wait for a receipt, or allow backorders (setting \"allocation\").")));
 }
 
-/* AFTER INSERT row on stock_movement: changes the level it names, and promises what came to backorders. */
+/* AFTER INSERT row on stock_movement: changes the level it names, and that of its lot, and promises what came to backorders. */
 Datum
 oms_stock_movement_apply(PG_FUNCTION_ARGS)
 {
@@ -127,7 +128,8 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 	HeapTuple	tuple = trigdata->tg_trigtuple;
 	bool		isnull;
 	bool		saved = applying_forced;
-	Datum		values[7];
+	OmsTracking tracking;
+	Datum		values[8];
 
 	values[0] = oms_row_get(trigdata, tuple, MOVE_MERCHANT, &isnull);
 	values[1] = oms_row_get(trigdata, tuple, MOVE_LOCATION, &isnull);
@@ -137,6 +139,13 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 	values[5] = oms_row_get(trigdata, tuple, MOVE_QUALITY_CONTROL, &isnull);
 	values[6] = oms_row_get(trigdata, tuple, MOVE_QUARANTINE, &isnull);
 	oms_begin_trigger(trigdata);
+	tracking = oms_lot_tracking(DatumGetInt32(values[0]), DatumGetInt64(values[2]));
+	values[7] = oms_row_get(trigdata, tuple, MOVE_LOT, &isnull);
+	oms_lot_check(DatumGetInt32(values[0]), DatumGetInt64(values[2]), tracking, !isnull);
+	/* Its lot first: units of an expired one come back to the gate before they are taken off the shelf. */
+	if (tracking != OMS_UNTRACKED)
+		oms_lot_apply(values, tracking, TextDatumGetCString(oms_row_get(trigdata, tuple, MOVE_KIND, &isnull)),
+					  DatumGetBool(oms_row_get(trigdata, tuple, MOVE_FORCED, &isnull)));
 	PG_TRY();
 	{
 		applying_forced = DatumGetBool(oms_row_get(trigdata, tuple, MOVE_FORCED, &isnull));
@@ -257,8 +266,9 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 int64
 oms_stock_move(const OmsMove *move)
 {
-	Datum		values[14];
-	char		nulls[14] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' ', ' ', move->unit_cost == (Datum) 0 ? 'n' : ' '};
+	Datum		values[15];
+	char		nulls[15] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', 'n', 'n', ' ', ' ', ' ', ' ', move->unit_cost == (Datum) 0 ? 'n' : ' ',
+		move->lot == 0 ? 'n' : ' '};
 
 	values[0] = Int32GetDatum(move->key.merchant);
 	values[1] = Int32GetDatum(move->key.location);
@@ -278,6 +288,7 @@ oms_stock_move(const OmsMove *move)
 	values[11] = TimestampTzGetDatum(oms_now());
 	values[12] = Int64GetDatum(move->quality_control);
 	values[13] = move->unit_cost;
+	values[14] = Int64GetDatum(move->lot);
 	oms_run(&statements[ST_MOVE], values, nulls);
 	return oms_get_int64(0, 1);
 }

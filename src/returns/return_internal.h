@@ -9,6 +9,7 @@
 #include "payment/payment_internal.h"
 
 #include "core/json.h"
+#include "inventory/lot.h"
 #include "payment/refund.h"
 
 /* Where inspected units go. */
@@ -49,6 +50,8 @@ typedef struct OmsReturnLine
 	int32		d_returned;		/* of order_line.returned */
 	int32		now[OMS_DISPOSITIONS];
 	int32		refund;			/* units to pay back now */
+	int			nlots;			/* that are named, of units that go into stock */
+	OmsLotUnits *lots;
 } OmsReturnLine;
 
 typedef struct OmsReturn
@@ -80,6 +83,9 @@ extern void oms_return_set_state(const OmsOrderHead *head, OmsReturn *ret, const
 /* return_document.c: lines of a call, matched with the order's; path in each error */
 typedef void (*OmsReturnField) (OmsReturnLine *line, JsonbContainer *element, const OmsPath *path);
 extern void oms_return_read_lines(OmsReturn *ret, Datum document, const char *name, const char *const *allowed, OmsReturnField field);
+
+/* return_lot.c: restocks units of tracked items.  Raises OM002, OM007, OM011. */
+extern void oms_return_restock_lots(const OmsOrderHead *head, const OmsReturn *ret, const char *cause, const char *actor);
 
 /* return_refund.c */
 extern void oms_return_compute(const OmsOrderHead *head, const OmsReturn *ret, OmsRefund *refund, int64 *limit);

@@ -38,9 +38,10 @@ static OmsStatement statements[] = {
 		"sum(u.damaged::bigint * p.per_unit), sum(u.quarantine::bigint * p.per_unit), $5, 'return', $4, $6, $7 "
 		"FROM unnest($8, $9, $10, $11) u(line_no, sellable, damaged, quarantine) "
 		"JOIN oms.return_part p ON p.merchant_id = $1 AND p.order_id = $3 AND p.line_no = u.line_no "
+		"AND (NOT $12 OR (SELECT i.tracking FROM oms.item i WHERE i.merchant_id = $1 AND i.item_id = p.item_id) = 'none') "
 		"WHERE u.sellable + u.damaged + u.quarantine > 0 GROUP BY p.item_id ORDER BY p.item_id",
-		11, {INT4OID, INT4OID, INT8OID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-		INT4ARRAYOID}
+		12, {INT4OID, INT4OID, INT8OID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+		INT4ARRAYOID, BOOLOID}
 	},
 };
 
@@ -207,14 +208,17 @@ inspect_field(OmsReturnLine *line, JsonbContainer *element, const OmsPath *path)
 	refund = sum;
 	(void) oms_json_int64(element, path, "refund", 0, sum, &refund);
 	line->refund = (int32) refund;
+	line->nlots = oms_lots_document(element, path, &line->lots);
 }
 
-/* Puts what is fit for it back into stock, one movement per item.  Scrap never enters. */
+/* Puts what is fit for it back into stock, one movement per item, or lot of a tracked one.  Scrap never enters. */
 static void
 restock(const OmsOrderHead *head, const OmsReturn *ret, const char *actor)
 {
 	Datum	   *column[4];
-	Datum		values[11];
+	Datum		values[12];
+	char	   *cause = psprintf("return " INT64_FORMAT " of order " INT64_FORMAT, ret->return_id, head->order_id);
+	bool		lots = oms_lots_used(head->merchant);
 	int			n = 0;
 
 	for (int c = 0; c < 4; c++)
@@ -235,12 +239,15 @@ restock(const OmsOrderHead *head, const OmsReturn *ret, const char *actor)
 	values[1] = Int32GetDatum(ret->location);
 	values[2] = Int64GetDatum(head->order_id);
 	values[3] = Int64GetDatum(ret->return_id);
-	values[4] = CStringGetTextDatum(psprintf("return " INT64_FORMAT " of order " INT64_FORMAT, ret->return_id, head->order_id));
+	values[4] = CStringGetTextDatum(cause);
 	values[5] = CStringGetTextDatum(actor);
 	values[6] = TimestampTzGetDatum(oms_now());
 	for (int c = 0; c < 4; c++)
 		values[7 + c] = PointerGetDatum(construct_array(column[c], n, INT4OID, 4, true, TYPALIGN_INT));
+	values[11] = BoolGetDatum(lots);
 	oms_run(&statements[ST_RESTOCK], values, NULL);
+	if (lots)
+		oms_return_restock_lots(head, ret, cause, actor);
 }
 
 /*
@@ -252,7 +259,7 @@ restock(const OmsOrderHead *head, const OmsReturn *ret, const char *actor)
 Datum
 oms_inspect_return(PG_FUNCTION_ARGS)
 {
-	static const char *const allowed[] = {"line", "sellable", "damaged", "quarantine", "scrap", "vendor_return", "refund", NULL};
+	static const char *const allowed[] = {"line", "sellable", "damaged", "quarantine", "scrap", "vendor_return", "refund", "lots", NULL};
 	int64		return_id = oms_arg_int64(fcinfo, 1, "return_id");
 	OmsCall		call;
 	OmsOrderHead head;

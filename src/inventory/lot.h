@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ * lot.h
+ *	  Lots and serial numbers, for those who move stock.
+ *-------------------------------------------------------------------------
+ */
+#ifndef OMS_LOT_H
+#define OMS_LOT_H
+
+#include "config/catalogue.h"
+#include "core/json.h"
+
+/* A lot, or a serial number (1 unit), as commands are told. */
+typedef struct OmsLotUnits
+{
+	char	   *lot;
+	int64		quantity;
+	bool		used;
+} OmsLotUnits;
+
+/* "lots" of an object: ["S1", {"lot": "A", "quantity": 2}], a name alone is one unit.  Returns how many, 0 for none.  OM003. */
+extern int	oms_lots_document(JsonbContainer *object, const OmsPath *parent, OmsLotUnits **lots);
+
+/* Whether the merchant tracks any item; costs a pointer test when nobody does. */
+extern bool oms_lots_used(int32 merchant);
+
+/* How the item is tracked. */
+extern OmsTracking oms_lot_tracking(int32 merchant, int64 item);
+
+/*
+ * Of the trigger on stock_movement: applies the movement to the level of its
+ * lot.  values: merchant, location, item, change of on_hand, damaged,
+ * quality_control, quarantine, then lot.  Raises OM002 for an unknown lot,
+ * OM008 for a shipment of what may not be sold, unless forced, and for a
+ * serial number that is received twice.
+ */
+extern void oms_lot_apply(const Datum *values, OmsTracking tracking, const char *kind, bool forced);
+
+/* OM011: a movement that names no lot, or one of an item without. */
+extern void oms_lot_check(int32 merchant, int64 item, OmsTracking tracking, bool named);
+
+/* The id of a lot; OM002 when there is none. */
+extern int64 oms_lot_id(int32 merchant, int64 item, const char *lot);
+
+#endif							/* OMS_LOT_H */
