@@ -122,6 +122,8 @@ typedef struct Hold
 	int64		taken;
 	int64		credit;
 	TimestampTz deadline;		/* the earliest of rows it wrote; 0: none */
+	bool		loading;		/* it is reading the counter from the rows */
+	EntryState	before;			/* what the entry was before that */
 	struct Saved *saved;		/* books of outer levels, innermost first */
 } Hold;
 
@@ -339,6 +341,28 @@ is_outdated(Entry *entry, uint32 own)
 }
 
 /*
+ * Ends the reading of a counter.  After a failure (no figure) it is what it
+ * was: the books of this transaction belong to it.
+ */
+static void
+loading_ended(Hold *hold, const OmsGateFigure *figure, uint64 generation)
+{
+	Entry	   *entry = hold->entry;
+
+	SpinLockAcquire(&entry->mutex);
+	if (figure != NULL)
+	{
+		pg_atomic_write_u64(&entry->counter, (uint64) (figure->counter - hold->taken - entry->kept));
+		entry->doubtful = figure->doubtful;
+		entry->generation = generation;
+	}
+	entry->state = figure != NULL ? ENTRY_READY : hold->before;
+	SpinLockRelease(&entry->mutex);
+	hold->loading = false;
+	ConditionVariableBroadcast(&entry->loaded);
+}
+
+/*
  * Makes the pinned entry of the books ready: loads it, or waits for whoever
  * does.  A stale one is loaded again if that is allowed here; then what the own
  * transaction took is taken off what the rows of others say.
@@ -373,6 +397,8 @@ ensure_loaded(Hold *hold, bool may_reload)
 	}
 	if (state == ENTRY_READY && !again)
 		return;
+	hold->before = state;
+	hold->loading = true;
 	PG_TRY();
 	{
 		oms_gate_load(&hold->key, relation_cache.relids, &figure);
@@ -385,17 +411,7 @@ ensure_loaded(Hold *hold, bool may_reload)
 	}
 	PG_FINALLY();
 	{
-		SpinLockAcquire(&entry->mutex);
-		if (done)
-		{
-			pg_atomic_write_u64(&entry->counter, (uint64) (figure.counter - hold->taken - entry->kept));
-			entry->doubtful = figure.doubtful;
-			entry->generation = generation;
-		}
-		/* After a failure it is what it was: the books of this transaction belong to it. */
-		entry->state = done ? ENTRY_READY : state;
-		SpinLockRelease(&entry->mutex);
-		ConditionVariableBroadcast(&entry->loaded);
+		loading_ended(hold, done ? &figure : NULL, generation);
 	}
 	PG_END_TRY();
 }
@@ -699,6 +715,9 @@ transaction_ended(XactEvent event, void *arg)
 
 				if (entry == NULL)
 					continue;
+				/* The backend is terminated: nothing else tells those who wait for it. */
+				if (hold->loading)
+					loading_ended(hold, NULL, 0);
 				if (event == XACT_EVENT_PREPARE)
 				{
 					/* Its end will not be told to us: what it took stays taken until the rows decide. */

@@ -2,6 +2,7 @@
 # its triggers were off. It errs low, never high, and heals by itself.
 use strict;
 use warnings;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
@@ -10,9 +11,9 @@ use Shop;
 my $node = server('gate', "max_prepared_transactions = 10\nfsync = on\n");
 shop($node, 'shop');
 $node->safe_psql('shop', <<'SQL');
-INSERT INTO oms.item (merchant_id, item_id, sku, title) SELECT 1, n, 'FEW' || n, 'Ten of ' || n FROM generate_series(101, 110) n;
-INSERT INTO oms.price (merchant_id, item_id, currency, amount) SELECT 1, n, 'EUR', 1 FROM generate_series(101, 110) n;
-INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause) SELECT 1, 1, n, 'opening', 10, 'opening' FROM generate_series(101, 110) n;
+INSERT INTO oms.item (merchant_id, item_id, sku, title) SELECT 1, n, 'FEW' || n, 'Ten of ' || n FROM generate_series(101, 111) n;
+INSERT INTO oms.price (merchant_id, item_id, currency, amount) SELECT 1, n, 'EUR', 1 FROM generate_series(101, 111) n;
+INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause) SELECT 1, 1, n, 'opening', 10, 'opening' FROM generate_series(101, 111) n;
 SQL
 
 # What is to be had of an item by placing an order: 1 when the quantity is, 0 on OM001.
@@ -123,6 +124,36 @@ SET session_replication_role = replica;
 INSERT INTO oms.reservation (merchant_id, location_id, item_id, order_id, line_no, quantity) VALUES (1, 1, 108, $order, 1, 9);
 SQL
 is(may_have('FEW108', 1), 0, 'replicated promises count');
+
+# Terminated while it reads a counter, which is made to wait by a lock on what planning needs: the next one reads it.
+{
+	my ($in, $out, $err) = ("\\set ON_ERROR_STOP 0\nSELECT oms.hold_stock(1, -1, 1, 1);\n", '', '');
+	my $loader = IPC::Run::start([ 'psql', '-Xq', $node->connstr('shop') . ' application_name=loader' ], '<', \$in, '>', \$out, '2>', \$err);
+	my ($lock_in, $lock_out, $lock_err) = ('', '', '');
+	$loader->pump until $err =~ /ERROR/;
+	my $locker = IPC::Run::start([ 'psql', '-XAtq', $node->connstr('shop') ], '<', \$lock_in, '>', \$lock_out, '2>', \$lock_err);
+	$lock_in = "BEGIN; LOCK pg_catalog.pg_statistic; SELECT 'locked';\n";
+	$locker->pump until $lock_out =~ /locked/;
+	$in = "SELECT oms.hold_stock(1, 111, 1, 1);\n";
+	$loader->pump_nb;
+	my $pid;
+	for (1 .. 300)
+	{
+		$lock_out = '';
+		$lock_in  = "SELECT 'pid', pid, wait_event_type FROM pg_stat_get_activity(NULL) WHERE application_name = 'loader';\n";
+		$locker->pump until $lock_out =~ /\n/;
+		last if ($pid) = $lock_out =~ /pid\|(\d+)\|Lock/;
+		$loader->pump_nb;
+		sleep 0.1;
+	}
+	ok($pid, 'a session waits while it reads a counter');
+	$lock_out = '';
+	$lock_in  = "SELECT 'killed', pg_terminate_backend($pid, 10000); ROLLBACK;\n";
+	$locker->pump until $lock_out =~ /killed/;
+	$locker->finish;
+	eval { $loader->finish };
+	is($node->safe_psql('shop', "SET statement_timeout = '10s'; SELECT oms.hold_stock(1, 111, 1, 10) > 0"), 't', 'terminated, it leaves the counter to the next one');
+}
 
 # Extension dropped and made again.
 is(may_have('FEW109', 6), 1, 'before');
