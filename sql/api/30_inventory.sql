@@ -29,7 +29,7 @@ CREATE FUNCTION oms.available(merchant int, item bigint, location int DEFAULT NU
 			FROM oms.reservation r WHERE r.merchant_id = $1 AND r.item_id = $2 AND (r.location_id = $3 OR $3 IS NULL)), 0)::bigint
 		- coalesce((SELECT sum(h.quantity)
 			FROM oms.stock_hold h WHERE h.merchant_id = $1 AND h.item_id = $2 AND (h.location_id = $3 OR $3 IS NULL)
-			AND h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())), 0)::bigint
+			AND h.counted AND (h.starts_at IS NULL OR h.starts_at <= oms.clock()) AND (h.expires_at IS NULL OR h.expires_at > oms.clock())), 0)::bigint
 		- coalesce((SELECT sum(l.on_hand - l.damaged - l.quality_control - l.quarantine)
 			FROM oms.lot_stock l WHERE l.merchant_id = $1 AND l.item_id = $2 AND (l.location_id = $3 OR $3 IS NULL)
 			AND l.on_hand <> 0 AND (l.stopped OR l.sell_by <= oms.clock())), 0)::bigint $$;

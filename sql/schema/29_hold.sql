@@ -13,14 +13,19 @@ CREATE TABLE IF NOT EXISTS oms.stock_hold (
 	counted			boolean NOT NULL DEFAULT true,
 	purpose			text NOT NULL DEFAULT 'checkout' CHECK (purpose <> ''),
 	actor			text NOT NULL DEFAULT current_user,
+	starts_at		timestamptz,
+	external_ref	text COLLATE "C" CHECK (external_ref <> ''),
 	PRIMARY KEY (merchant_id, item_id, location_id, hold_id),
 	FOREIGN KEY (merchant_id, item_id) REFERENCES oms.item,
 	FOREIGN KEY (merchant_id, location_id) REFERENCES oms.location,
 	FOREIGN KEY (merchant_id, channel_id) REFERENCES oms.channel,
-	FOREIGN KEY (merchant_id, customer_id) REFERENCES oms.customer
+	FOREIGN KEY (merchant_id, customer_id) REFERENCES oms.customer,
+	CONSTRAINT stock_hold_period CHECK (starts_at < expires_at),
+	CONSTRAINT stock_hold_reference CHECK (external_ref IS NULL OR (channel_id IS NOT NULL AND starts_at IS NULL))
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX IF NOT EXISTS stock_hold_id ON oms.stock_hold (merchant_id, hold_id);
 CREATE INDEX IF NOT EXISTS stock_hold_expiry ON oms.stock_hold (merchant_id, item_id, location_id, expires_at) WHERE counted AND expires_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS stock_hold_external_ref ON oms.stock_hold (merchant_id, channel_id, external_ref) WHERE external_ref IS NOT NULL;
 
 CREATE OR REPLACE TRIGGER stock_hold_gate AFTER INSERT OR UPDATE OR DELETE ON oms.stock_hold
 	FOR EACH ROW EXECUTE FUNCTION oms.stock_hold_gate();
@@ -29,7 +34,7 @@ CREATE OR REPLACE TRIGGER stock_hold_truncate BEFORE TRUNCATE ON oms.stock_hold
 ALTER TABLE oms.stock_hold ENABLE ALWAYS TRIGGER stock_hold_gate;
 ALTER TABLE oms.stock_hold ENABLE ALWAYS TRIGGER stock_hold_truncate;
 
-COMMENT ON TABLE oms.stock_hold IS 'Soft holds. Inserting one passes the gate or is refused (OM001); deleting releases. Past expires_at a hold is free for anybody, with no job: the next one who would be short takes its units';
+COMMENT ON TABLE oms.stock_hold IS 'Soft holds. Inserting one passes the gate or is refused (OM001); deleting releases. Past expires_at a hold is free for anybody, with no job: the next one who would be short takes its units. Before starts_at it takes nothing; from then on, with no job, what is there, and then what comes, until it has its quantity';
 COMMENT ON COLUMN oms.stock_hold.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.stock_hold.location_id IS 'Location';
 COMMENT ON COLUMN oms.stock_hold.item_id IS 'Item';
@@ -40,14 +45,17 @@ COMMENT ON COLUMN oms.stock_hold.held_at IS 'Since when (UTC instant)';
 COMMENT ON COLUMN oms.stock_hold.expires_at IS 'Until when (UTC instant); null: until released';
 COMMENT ON COLUMN oms.stock_hold.channel_id IS 'Channel it is kept for: only an order of it may use it; null: any';
 COMMENT ON COLUMN oms.stock_hold.counted IS 'True: its units are still taken from the gate. False: it expired and somebody needed them';
-COMMENT ON COLUMN oms.stock_hold.purpose IS 'What for: checkout, pending order, manual, ...';
+COMMENT ON COLUMN oms.stock_hold.purpose IS 'What for: checkout, pending order, ...; reserve: orders of its customer or channel that would be short take from it by themselves';
 COMMENT ON COLUMN oms.stock_hold.actor IS 'Who';
+COMMENT ON COLUMN oms.stock_hold.starts_at IS 'From when on it counts (UTC instant); null: since it was written';
+COMMENT ON COLUMN oms.stock_hold.external_ref IS 'The channel''s reference of an order that is to come: when it is placed it uses the hold by itself';
 
 INSERT INTO oms.table_class VALUES ('stock_hold', 'merchant', 'inventory') ON CONFLICT (table_name) DO NOTHING;
 
 CREATE OR REPLACE VIEW oms.stock_holds AS
 SELECT merchant_id, hold_id, item_id, location_id, quantity, purpose, customer_id, channel_id, held_at, expires_at,
-	counted AND (expires_at IS NULL OR expires_at > oms.clock()) AS live, actor
+	counted AND (starts_at IS NULL OR starts_at <= oms.clock()) AND (expires_at IS NULL OR expires_at > oms.clock()) AS live, actor,
+	starts_at, external_ref
 FROM oms.stock_hold;
 COMMENT ON VIEW oms.stock_holds IS 'Soft holds and whether they still hold anything. Holds of a session or transaction have no row: their counters in stock_gate are lower and pinned';
 COMMENT ON COLUMN oms.stock_holds.merchant_id IS 'Merchant';
@@ -60,5 +68,7 @@ COMMENT ON COLUMN oms.stock_holds.customer_id IS 'Customer it is kept for';
 COMMENT ON COLUMN oms.stock_holds.channel_id IS 'Channel it is kept for';
 COMMENT ON COLUMN oms.stock_holds.held_at IS 'Since when (UTC instant)';
 COMMENT ON COLUMN oms.stock_holds.expires_at IS 'Until when (UTC instant); null: until released';
-COMMENT ON COLUMN oms.stock_holds.live IS 'True: it holds its units. False: it expired, and they are free';
+COMMENT ON COLUMN oms.stock_holds.live IS 'True: it holds its units. False: it has not started or it expired, and they are free';
+COMMENT ON COLUMN oms.stock_holds.starts_at IS 'From when on (UTC instant); null: since held_at';
+COMMENT ON COLUMN oms.stock_holds.external_ref IS 'The channel''s reference of the order it waits for';
 COMMENT ON COLUMN oms.stock_holds.actor IS 'Who';

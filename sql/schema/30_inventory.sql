@@ -123,7 +123,8 @@ SELECT g.merchant_id, g.item_id, g.location_id, g.counter,
 	- coalesce((SELECT sum(r.quantity) FROM oms.reservation r
 		WHERE r.merchant_id = g.merchant_id AND r.item_id = g.item_id AND r.location_id = g.location_id), 0)::bigint
 	- coalesce((SELECT sum(h.quantity) FROM oms.stock_hold h
-		WHERE h.merchant_id = g.merchant_id AND h.item_id = g.item_id AND h.location_id = g.location_id AND h.counted), 0)::bigint
+		WHERE h.merchant_id = g.merchant_id AND h.item_id = g.item_id AND h.location_id = g.location_id AND h.counted
+		AND (h.starts_at IS NULL OR h.starts_at <= oms.clock())), 0)::bigint
 	- coalesce((SELECT sum(l.on_hand - l.damaged - l.quality_control - l.quarantine) FROM oms.lot_stock l
 		WHERE l.merchant_id = g.merchant_id AND l.item_id = g.item_id AND l.location_id = g.location_id
 		AND l.on_hand <> 0 AND (l.stopped OR l.sell_by <= oms.clock())), 0)::bigint AS recomputed,
@@ -163,7 +164,7 @@ SELECT r.merchant_id, 'no_oversell', format('item %s at location %s', r.item_id,
 	format('promised and held %s', r.quantity)
 FROM (SELECT merchant_id, item_id, location_id, sum(quantity) AS quantity FROM (
 		SELECT merchant_id, item_id, location_id, quantity FROM oms.reservation UNION ALL
-		SELECT merchant_id, item_id, location_id, quantity FROM oms.stock_hold WHERE counted) x GROUP BY 1, 2, 3) r
+		SELECT merchant_id, item_id, location_id, quantity FROM oms.stock_hold WHERE counted AND starts_at IS NULL) x GROUP BY 1, 2, 3) r
 	LEFT JOIN oms.stock s USING (merchant_id, item_id, location_id)
 WHERE r.quantity > coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0)
 	AND r.quantity - coalesce(s.on_hand - s.damaged - s.quality_control - s.quarantine - s.safety, 0) > coalesce((

@@ -107,7 +107,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(h.quantity), 0)::bigint AS quantity FROM oms.stock_hold h
 	WHERE h.merchant_id = s.merchant_id AND h.item_id = s.item_id AND h.location_id = s.location_id
-		AND h.counted AND (h.expires_at IS NULL OR h.expires_at > oms.clock())) h
+		AND h.counted AND (h.starts_at IS NULL OR h.starts_at <= oms.clock()) AND (h.expires_at IS NULL OR h.expires_at > oms.clock())) h
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(p.ordered - p.received - p.closed), 0)::bigint AS quantity FROM oms.supply_line p
 	WHERE p.merchant_id = s.merchant_id AND p.item_id = s.item_id AND p.location_id = s.location_id

@@ -78,7 +78,7 @@ FROM (VALUES
 	('function', '{app,clerk,warehouse,finance,connector}', '{base_quantity,unit_quantity,base_price,sold_quantity}'),
 	('function', '{warehouse}', '{receive_lot,adjust_lot,set_lot_status,place_lot}'),
 	('function', '{clerk}', '{set_urgency,set_backorder_limit}'),
-	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,allocate_backorders}'),
+	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,release_pending,allocate_backorders}'),
 	('function', '{app,clerk,connector}', '{published_quantity}'),
 	('function', '{warehouse,connector}', '{alert_low_stock}'),
 	-- Fulfilment and shipping

@@ -225,9 +225,8 @@ oms_promise_give(const OmsGateKey *key, int64 quantity, const OmsBounds *bounds)
 		oms_gate_give(&OMS_BOUND_KEY(key->merchant, bounds->ids[i], key->item), quantity);
 }
 
-/* What the bounds leave of so many units. */
-static int64
-left(const OmsGateKey *key, int32 channel, int64 units)
+int64
+oms_bound_left(const OmsGateKey *key, int32 channel, int64 units)
 {
 	OmsBounds	bounds;
 	int			i;
@@ -241,7 +240,7 @@ left(const OmsGateKey *key, int32 channel, int64 units)
 int64
 oms_promise_available(const OmsGateKey *key, int32 channel, int64 wanted)
 {
-	return left(key, channel, Min(wanted, Max(oms_stock_available(key, wanted), 0)));
+	return oms_bound_left(key, channel, Min(wanted, Max(oms_stock_available(key, wanted), 0)));
 }
 
 static void

@@ -31,6 +31,9 @@ extern void oms_promise_give(const OmsGateKey *key, int64 quantity, const OmsBou
 /* What could be promised to the channel of so many units wanted. */
 extern int64 oms_promise_available(const OmsGateKey *key, int32 channel, int64 wanted);
 
+/* What the bounds leave of so many units. */
+extern int64 oms_bound_left(const OmsGateKey *key, int32 channel, int64 units);
+
 /* OM007 when it is a bound that keeps the channel from so many units at each of the locations. */
 extern void oms_bound_refuse(int32 merchant, int32 channel, int64 item, const int32 *locations, int n, int64 wanted);
 

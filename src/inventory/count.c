@@ -83,7 +83,7 @@ static OmsStatement statements[] = {
 	},
 	[ST_PROMISED] = {
 		"SELECT coalesce((SELECT sum(quantity) FROM oms.reservation WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3), 0)::bigint, "
-		"coalesce((SELECT sum(quantity) FROM oms.stock_hold WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3 AND counted), 0)::bigint",
+		"coalesce((SELECT sum(quantity) FROM oms.stock_hold WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3 AND counted AND (starts_at IS NULL OR starts_at <= oms.clock())), 0)::bigint",
 		3, {INT4OID, INT4OID, INT8OID}
 	},
 	[ST_LOCK_ORDERS] = {

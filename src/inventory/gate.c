@@ -121,6 +121,7 @@ typedef struct Hold
 	int			level;			/* nest level of the last change */
 	int64		taken;
 	int64		credit;
+	int64		deferred;		/* like credit, but of no use before the commit */
 	TimestampTz deadline;		/* the earliest of rows it wrote; 0: none */
 	bool		loading;		/* it is reading the counter from the rows */
 	EntryState	before;			/* what the entry was before that */
@@ -141,6 +142,7 @@ typedef struct Saved
 	int			level;			/* level the books belong to */
 	int64		taken;
 	int64		credit;
+	int64		deferred;
 } Saved;
 
 static Control *control = NULL;
@@ -525,6 +527,7 @@ save_level(Hold *hold)
 		saved->level = hold->level;
 		saved->taken = hold->taken;
 		saved->credit = hold->credit;
+		saved->deferred = hold->deferred;
 		hold->saved = saved_stack = saved;
 	}
 	hold->level = level;
@@ -572,7 +575,7 @@ oms_gate_take(const OmsGateKey *key, int64 quantity, int64 *available)
 		if ((int64) counter < need)
 		{
 			if (available != NULL)
-				*available = Max((int64) counter + hold->credit, 0);
+				*available = Max((int64) counter + hold->deferred + hold->credit, 0);
 			return false;
 		}
 	} while (!pg_atomic_compare_exchange_u64(&hold->entry->counter, &counter, counter - need));
@@ -602,12 +605,26 @@ oms_gate_give(const OmsGateKey *key, int64 quantity)
 	hold->credit += quantity;
 }
 
+void
+oms_gate_give_covered(const OmsGateKey *key, int64 quantity)
+{
+	Hold	   *hold = touch(key);
+	int64		missing;
+
+	require_current(hold);
+	save_level(hold);
+	missing = -(int64) pg_atomic_read_u64(&hold->entry->counter) - hold->deferred;
+	missing = Min(Max(missing, 0), quantity);
+	hold->deferred += missing;
+	hold->credit += quantity - missing;
+}
+
 int64
 oms_gate_available(const OmsGateKey *key)
 {
 	Hold	   *hold = touch(key);
 
-	return (int64) pg_atomic_read_u64(&hold->entry->counter) + hold->credit;
+	return (int64) pg_atomic_read_u64(&hold->entry->counter) + hold->deferred + hold->credit;
 }
 
 void
@@ -711,7 +728,7 @@ transaction_ended(XactEvent event, void *arg)
 			for (hold = hold_list; hold != NULL; hold = hold->next)
 			{
 				Entry	   *entry = hold->entry;
-				int64		back = event == XACT_EVENT_COMMIT ? hold->credit : hold->taken;
+				int64		back = event == XACT_EVENT_COMMIT ? hold->credit + hold->deferred : hold->taken;
 
 				if (entry == NULL)
 					continue;
@@ -768,6 +785,7 @@ subtransaction_ended(SubXactEvent event, SubTransactionId mySubid, SubTransactio
 			pg_atomic_fetch_add_u64(&hold->entry->counter, hold->taken - saved->taken);
 			hold->taken = saved->taken;
 			hold->credit = saved->credit;
+			hold->deferred = saved->deferred;
 			hold->level = saved->level;
 		}
 		else

@@ -28,6 +28,13 @@ extern void oms_gate_take_forced(const OmsGateKey *key, int64 quantity);
 /* Gives back: usable by this transaction at once, by others from commit on. */
 extern void oms_gate_give(const OmsGateKey *key, int64 quantity);
 
+/*
+ * Gives back what a row that counts since an instant took, whether it was there
+ * or not: of it only what was there is usable by this transaction.  OM015 as
+ * for taking, for the counter must have come to count the row.
+ */
+extern void oms_gate_give_covered(const OmsGateKey *key, int64 quantity);
+
 /* What this transaction could take now. */
 extern int64 oms_gate_available(const OmsGateKey *key);
 

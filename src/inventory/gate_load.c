@@ -46,9 +46,11 @@ static OmsStatement statements[] = {
 		3, {INT4OID, INT8OID, INT4OID}
 	},
 	[ST_HELD] = {
-		"SELECT sum(quantity)::bigint, count(expires_at) FROM oms.stock_hold "
+		"SELECT sum(quantity) FILTER (WHERE starts_at IS NULL OR starts_at <= $4)::bigint, "
+		"count(*) FILTER (WHERE expires_at IS NOT NULL OR purpose = 'reserve'), "
+		"coalesce(min(starts_at) FILTER (WHERE starts_at > $4), 'infinity') FROM oms.stock_hold "
 		"WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 AND counted",
-		3, {INT4OID, INT8OID, INT4OID}
+		4, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID}
 	},
 	/* What a bound leaves: its quantity without the promises of its channel and location. */
 	[ST_BOUND] = {
@@ -248,8 +250,9 @@ oms_gate_load(const OmsGateKey *key, const Oid *relids, OmsGateFigure *figure)
 	promised = in_progress + read_committed(ST_PROMISED, key, snapshot);
 	promised += read_committed(ST_HELD, key, snapshot);
 	figure->expiring = oms_get_int64(0, 2) > 0;
+	figure->deadline = Min(figure->deadline, oms_get_int64(0, 3));
 	promised += read_committed(ST_STOPPED, key, snapshot);
-	figure->deadline = oms_get_int64(0, 2);
+	figure->deadline = Min(figure->deadline, oms_get_int64(0, 2));
 	oms_end();
 	UnregisterSnapshot(snapshot);
 	figure->counter = offered - promised;

@@ -6,6 +6,11 @@
  *	  when it expires: whoever would be short next takes its units back, by
  *	  setting counted to false under the row's lock.  The row stays, so that it
  *	  may be extended while the stock covers it.
+ *
+ *	  Nothing runs when it starts either: its start is a deadline of the gate's
+ *	  counter, which is read from the rows again then and counts it from there
+ *	  on, though it may fall below zero: until then nobody was told to leave
+ *	  anything for it.
  *-------------------------------------------------------------------------
  */
 #include "core/oms.h"
@@ -26,7 +31,7 @@ PG_FUNCTION_INFO_V1(oms_release_stock);
 enum
 {
 	HOLD_MERCHANT = 1, HOLD_LOCATION, HOLD_ITEM, HOLD_ID, HOLD_QUANTITY, HOLD_CUSTOMER, HOLD_AT, HOLD_EXPIRES,
-	HOLD_CHANNEL, HOLD_COUNTED
+	HOLD_CHANNEL, HOLD_COUNTED, HOLD_PURPOSE, HOLD_ACTOR, HOLD_STARTS
 };
 
 enum
@@ -37,7 +42,8 @@ enum
 	ST_EXTEND,
 	ST_RELEASE,
 	ST_USE,
-	ST_KEPT
+	ST_KEPT,
+	ST_DRAW
 };
 
 static OmsStatement statements[] = {
@@ -55,8 +61,8 @@ static OmsStatement statements[] = {
 	},
 	[ST_INSERT] = {
 		"INSERT INTO oms.stock_hold (merchant_id, location_id, item_id, quantity, customer_id, held_at, expires_at, "
-		"channel_id, purpose, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING hold_id",
-		10, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID, TEXTOID}
+		"channel_id, purpose, actor, starts_at, external_ref) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING hold_id",
+		12, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	},
 	[ST_EXTEND] = {
 		"UPDATE oms.stock_hold SET expires_at = $3, counted = true WHERE merchant_id = $1 AND hold_id = $2",
@@ -64,17 +70,35 @@ static OmsStatement statements[] = {
 	},
 	[ST_RELEASE] = {
 		"DELETE FROM oms.stock_hold WHERE merchant_id = $1 AND hold_id = $2 "
-		"RETURNING CASE WHEN counted AND (expires_at IS NULL OR expires_at > $3) THEN quantity ELSE 0 END",
+		"RETURNING CASE WHEN counted AND (starts_at IS NULL OR starts_at <= $3) AND (expires_at IS NULL OR expires_at > $3) THEN quantity ELSE 0 END",
 		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_USE] = {
 		"DELETE FROM oms.stock_hold WHERE merchant_id = $1 AND hold_id = ANY ($2) "
-		"AND (customer_id IS NULL OR customer_id = $3) AND (channel_id IS NULL OR channel_id = $4) RETURNING location_id",
-		4, {INT4OID, INT8ARRAYOID, INT8OID, INT4OID}
+		"AND (customer_id IS NULL OR customer_id = $3) AND (channel_id IS NULL OR channel_id = $4) "
+		"AND (starts_at IS NULL OR starts_at <= $5) RETURNING location_id",
+		5, {INT4OID, INT8ARRAYOID, INT8OID, INT4OID, TIMESTAMPTZOID}
 	},
 	[ST_KEPT] = {
-		"SELECT hold_id, customer_id, channel_id FROM oms.stock_hold WHERE merchant_id = $1 AND hold_id = ANY ($2) LIMIT 1",
-		2, {INT4OID, INT8ARRAYOID}
+		"SELECT hold_id, CASE WHEN customer_id <> $3 THEN 'is kept for another customer' WHEN channel_id <> $4 THEN "
+		"'is kept for another channel' ELSE 'has not started' END "
+		"FROM oms.stock_hold WHERE merchant_id = $1 AND hold_id = ANY ($2) LIMIT 1",
+		4, {INT4OID, INT8ARRAYOID, INT8OID, INT4OID}
+	},
+	/* What others draw on now is passed over, so that no order waits for another. */
+	[ST_DRAW] = {
+		"WITH kept AS (SELECT hold_id, quantity, expires_at FROM oms.stock_hold WHERE merchant_id = $1 AND item_id = $2 AND location_id = $3 "
+		"AND purpose = 'reserve' AND counted AND (starts_at IS NULL OR starts_at <= $4) AND (expires_at IS NULL OR expires_at > $4) "
+		"AND (customer_id IS NOT NULL OR channel_id IS NOT NULL) AND (customer_id IS NULL OR customer_id = $5) "
+		"AND (channel_id IS NULL OR channel_id = $6) ORDER BY expires_at, hold_id FOR UPDATE SKIP LOCKED), "
+		"share AS (SELECT hold_id, quantity, least(quantity, $7 - before) AS units FROM (SELECT hold_id, quantity, "
+		"sum(quantity) OVER (ORDER BY expires_at, hold_id) - quantity AS before FROM kept) k WHERE before < $7), "
+		"gone AS (DELETE FROM oms.stock_hold h USING share s WHERE h.merchant_id = $1 AND h.item_id = $2 AND h.location_id = $3 "
+		"AND h.hold_id = s.hold_id AND s.units = s.quantity), "
+		"less AS (UPDATE oms.stock_hold h SET quantity = h.quantity - s.units FROM share s WHERE h.merchant_id = $1 AND h.item_id = $2 "
+		"AND h.location_id = $3 AND h.hold_id = s.hold_id AND s.units < s.quantity) "
+		"SELECT 1 FROM share",
+		7, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT8OID}
 	},
 };
 
@@ -129,17 +153,69 @@ oms_stock_available(const OmsGateKey *key, int64 wanted)
 	return available;
 }
 
-/* What a row takes from the gate. */
-static int64
-read_row(TriggerData *trigdata, HeapTuple tuple, OmsGateKey *key, int64 *quantity)
+bool
+oms_hold_draw(const OmsGateKey *key, int64 customer, int32 channel, int64 units)
+{
+	Datum		values[7];
+	bool		drawn;
+
+	if (!oms_gate_may_reclaim(key))
+		return false;
+	values[0] = Int32GetDatum(key->merchant);
+	values[1] = Int64GetDatum(key->item);
+	values[2] = Int32GetDatum(key->location);
+	values[3] = TimestampTzGetDatum(oms_now());
+	values[4] = Int64GetDatum(customer);
+	values[5] = Int32GetDatum(channel);
+	/* What a reserve never got is of no use. */
+	values[6] = Int64GetDatum(units + Max(-oms_gate_available(key), 0));
+	oms_begin();
+	drawn = oms_run_guarded(&statements[ST_DRAW], values, NULL) > 0;
+	oms_end();
+	return drawn;
+}
+
+/* A row, and what it takes from the gate. */
+typedef struct HoldRow
+{
+	OmsGateKey	key;
+	int64		quantity;
+	bool		counted;
+	bool		has_start;
+	TimestampTz starts_at;
+	int64		taken;
+} HoldRow;
+
+static void
+read_row(TriggerData *trigdata, HeapTuple tuple, HoldRow *row)
 {
 	bool		isnull;
 
-	key->merchant = DatumGetInt32(oms_row_get(trigdata, tuple, HOLD_MERCHANT, &isnull));
-	key->location = DatumGetInt32(oms_row_get(trigdata, tuple, HOLD_LOCATION, &isnull));
-	key->item = DatumGetInt64(oms_row_get(trigdata, tuple, HOLD_ITEM, &isnull));
-	*quantity = DatumGetInt64(oms_row_get(trigdata, tuple, HOLD_QUANTITY, &isnull));
-	return DatumGetBool(oms_row_get(trigdata, tuple, HOLD_COUNTED, &isnull)) ? *quantity : 0;
+	row->key.merchant = DatumGetInt32(oms_row_get(trigdata, tuple, HOLD_MERCHANT, &isnull));
+	row->key.location = DatumGetInt32(oms_row_get(trigdata, tuple, HOLD_LOCATION, &isnull));
+	row->key.item = DatumGetInt64(oms_row_get(trigdata, tuple, HOLD_ITEM, &isnull));
+	row->quantity = DatumGetInt64(oms_row_get(trigdata, tuple, HOLD_QUANTITY, &isnull));
+	row->counted = DatumGetBool(oms_row_get(trigdata, tuple, HOLD_COUNTED, &isnull));
+	row->starts_at = DatumGetTimestampTz(oms_row_get(trigdata, tuple, HOLD_STARTS, &isnull));
+	row->has_start = !isnull;
+	row->taken = row->counted && (isnull || row->starts_at <= oms_now()) ? row->quantity : 0;
+}
+
+/* What starts later, or did for a transaction that is younger than this one, is read from the rows then. */
+static void
+note_start(const HoldRow *row)
+{
+	if (row->has_start && row->starts_at > oms_now())
+		oms_gate_deadline(&row->key, row->starts_at);
+}
+
+static void
+give(const HoldRow *row, int64 quantity)
+{
+	if (quantity > 0 && row->has_start)
+		oms_gate_give_covered(&row->key, quantity);
+	else if (quantity > 0)
+		oms_gate_give(&row->key, quantity);
 }
 
 /*
@@ -151,53 +227,63 @@ Datum
 oms_stock_hold_gate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
-	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
-	OmsGateKey	key;
-	int64		quantity;
-	int64		taken;
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	HeapTuple	tuple = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	HoldRow		old = {0};
+	HoldRow		new;
+	int64		kept;
 	int64		available = 0;
 	Datum		expires_at;
+	Datum		purpose;
 	bool		forever;
+	bool		isnull;
 
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
-		taken = read_row(trigdata, trigdata->tg_trigtuple, &key, &quantity);
-		if (taken > 0)
-			oms_gate_give(&key, taken);
+		read_row(trigdata, trigdata->tg_trigtuple, &old);
+		note_start(&old);
 	}
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
-		return PointerGetDatum(NULL);
-	taken = read_row(trigdata, tuple, &key, &quantity);
-	if (quantity <= 0 || quantity > OMS_MAX_STOCK)
-		ereport(ERROR,
-				(errcode(OMS_ARGUMENT),
-				 errmsg("a hold of " INT64_FORMAT " units", quantity),
-				 errdetail("A hold is of 1 to " INT64_FORMAT " units.", OMS_MAX_STOCK),
-				 errhint("Delete the row to release the hold.")));
-	expires_at = oms_row_get(trigdata, tuple, HOLD_EXPIRES, &forever);
-	if (!forever)
-		oms_gate_expiring(&key);
-	if (taken == 0)
 	{
-		if (!oms_guard_is_open() && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
-			(forever || DatumGetTimestampTz(expires_at) > oms_now()))
-			oms_error_guarded(trigdata->tg_relation, "A hold counts until it expires.",
-							  "Set counted to true, or delete the row.");
+		give(&old, old.taken);
 		return PointerGetDatum(NULL);
 	}
+	read_row(trigdata, tuple, &new);
+	if (new.quantity <= 0 || new.quantity > OMS_MAX_STOCK)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("a hold of " INT64_FORMAT " units", new.quantity),
+				 errdetail("A hold is of 1 to " INT64_FORMAT " units.", OMS_MAX_STOCK),
+				 errhint("Delete the row to release the hold.")));
+	note_start(&new);
+	expires_at = oms_row_get(trigdata, tuple, HOLD_EXPIRES, &forever);
+	purpose = oms_row_get(trigdata, tuple, HOLD_PURPOSE, &isnull);
+	if (!forever || strcmp(TextDatumGetCString(purpose), "reserve") == 0)
+		oms_gate_expiring(&new.key);
+	if (!new.counted && !oms_guard_is_open() && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
+		(forever || DatumGetTimestampTz(expires_at) > oms_now()))
+		oms_error_guarded(trigdata->tg_relation, "A hold counts until it expires.",
+						  "Set counted to true, or delete the row.");
+	/* What it has it keeps, though one with a start may lack some of it. */
+	kept = update && memcmp(&old.key, &new.key, sizeof(OmsGateKey)) == 0 && old.has_start == new.has_start ?
+		Min(old.taken, new.taken) : 0;
+	give(&old, old.taken - kept);
+	if (new.taken == kept)
+		return PointerGetDatum(NULL);
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-		oms_gate_take_forced(&key, taken);
-	else if (!oms_stock_take(trigdata, &key, taken, &available))
-		oms_error_shortage(&key, taken, available);
+		oms_gate_take_forced(&new.key, new.taken - kept);
+	else if (!oms_stock_take(trigdata, &new.key, new.taken - kept, &available))
+		oms_error_shortage(&new.key, new.taken - kept, available);
 	return PointerGetDatum(NULL);
 }
 
 /*
- * The end that arguments ask for: a duration from now, or an instant; null
- * (false) when neither is given.  Raises OM011 when both are, or it is past.
+ * The end that arguments ask for: a duration from the start, or an instant;
+ * null (false) when neither is given.  Raises OM011 when both are, or it is
+ * before the start.
  */
 static bool
-read_end(FunctionCallInfo fcinfo, int duration, int instant, TimestampTz *end)
+read_end(FunctionCallInfo fcinfo, int duration, int instant, TimestampTz start, TimestampTz *end)
 {
 	if (PG_ARGISNULL(duration) && PG_ARGISNULL(instant))
 		return false;
@@ -207,16 +293,16 @@ read_end(FunctionCallInfo fcinfo, int duration, int instant, TimestampTz *end)
 				 errmsg("arguments \"duration\" and \"expires_at\" exclude each other"),
 				 errhint("Give one of them.")));
 	if (PG_ARGISNULL(instant))
-		*end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(oms_now()),
+		*end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(start),
 													   PG_GETARG_DATUM(duration)));
 	else
 		*end = PG_GETARG_TIMESTAMPTZ(instant);
-	if (*end <= oms_now())
+	if (*end <= start)
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
 				 errmsg("argument \"%s\" is out of range", PG_ARGISNULL(instant) ? "duration" : "expires_at"),
-				 errdetail("The hold would end in the past."),
-				 errhint("Give an end in the future.")));
+				 errdetail("The hold would end %s.", start > oms_now() ? "before it starts" : "in the past"),
+				 errhint("Give a later end.")));
 	return true;
 }
 
@@ -237,7 +323,7 @@ check_item(const OmsGateKey *key)
 				 errhint("Hold the parts of a kit.")));
 }
 
-/* SQL: hold_stock(merchant, item, location, quantity, duration, expires_at, scope, purpose, customer, channel, request_key, actor) */
+/* SQL: hold_stock(merchant, item, location, quantity, duration, expires_at, scope, purpose, customer, channel, starts_at, external_ref, request_key, actor) */
 Datum
 oms_hold_stock(PG_FUNCTION_ARGS)
 {
@@ -245,11 +331,13 @@ oms_hold_stock(PG_FUNCTION_ARGS)
 	int64		quantity = oms_arg_int64(fcinfo, 3, "quantity");
 	char	   *scope = oms_arg_text(fcinfo, 6, "scope", OMS_KEY_LENGTH);
 	char	   *purpose = oms_arg_text(fcinfo, 7, "purpose", OMS_KEY_LENGTH);
-	char	   *request_key = oms_arg_text_or_null(fcinfo, 10, "request_key", OMS_KEY_LENGTH);
-	const char *actor = oms_actor(fcinfo, 11);
+	char	   *external_ref = oms_arg_text_or_null(fcinfo, 11, "external_ref", OMS_KEY_LENGTH);
+	char	   *request_key = oms_arg_text_or_null(fcinfo, 12, "request_key", OMS_KEY_LENGTH);
+	const char *actor = oms_actor(fcinfo, 13);
 	bool		stored = strcmp(scope, "stored") == 0;
 	TimestampTz end = 0;
-	bool		ends = read_end(fcinfo, 4, 5, &end);
+	TimestampTz start = PG_ARGISNULL(10) ? oms_now() : Max(PG_GETARG_TIMESTAMPTZ(10), oms_now());
+	bool		ends = read_end(fcinfo, 4, 5, start, &end);
 	int64		hold;
 
 	if (quantity <= 0 || quantity > OMS_MAX_STOCK)
@@ -262,21 +350,31 @@ oms_hold_stock(PG_FUNCTION_ARGS)
 				(errcode(OMS_ARGUMENT),
 				 errmsg("argument \"scope\" is \"%s\"", scope),
 				 errhint("It is stored, session or transaction.")));
-	if (!stored && (ends || request_key != NULL || !PG_ARGISNULL(8) || !PG_ARGISNULL(9)))
+	if (!stored && (ends || request_key != NULL || !PG_ARGISNULL(8) || !PG_ARGISNULL(9) ||
+					!PG_ARGISNULL(10) || external_ref != NULL))
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
 				 errmsg("a hold of the %s has no row", scope),
-				 errdetail("It has no other end, request key, customer or channel."),
+				 errdetail("It has no start, other end, request key, customer, channel or reference."),
 				 errhint("Use scope stored for these.")));
+	if (external_ref != NULL)
+	{
+		oms_arg_require(fcinfo, 9, "channel");
+		if (start > oms_now())
+			ereport(ERROR,
+					(errcode(OMS_ARGUMENT),
+					 errmsg("arguments \"starts_at\" and \"external_ref\" exclude each other"),
+					 errhint("An order that is to come holds from now on.")));
+	}
 	oms_begin();
 	oms_command(actor, NULL, request_key);
-	if (!oms_request_seen(key.merchant, request_key, "hold_stock", request_key ? oms_hash_arguments(fcinfo, 10) : 0, &hold))
+	if (!oms_request_seen(key.merchant, request_key, "hold_stock", request_key ? oms_hash_arguments(fcinfo, 12) : 0, &hold))
 	{
 		check_item(&key);
 		if (stored)
 		{
-			Datum		values[10];
-			char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+			Datum		values[12];
+			char		nulls[12] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
 
 			values[0] = Int32GetDatum(key.merchant);
 			values[1] = Int32GetDatum(key.location);
@@ -291,6 +389,10 @@ oms_hold_stock(PG_FUNCTION_ARGS)
 			nulls[7] = PG_ARGISNULL(9) ? 'n' : ' ';
 			values[8] = CStringGetTextDatum(purpose);
 			values[9] = CStringGetTextDatum(actor);
+			values[10] = TimestampTzGetDatum(start);
+			nulls[10] = start > oms_now() ? ' ' : 'n';
+			values[11] = external_ref != NULL ? CStringGetTextDatum(external_ref) : (Datum) 0;
+			nulls[11] = external_ref != NULL ? ' ' : 'n';
 			oms_run_guarded(&statements[ST_INSERT], values, nulls);
 			hold = oms_get_int64(0, 1);
 		}
@@ -323,7 +425,7 @@ oms_extend_hold(PG_FUNCTION_ARGS)
 	TimestampTz end = 0;
 	int64		result;
 
-	if (!read_end(fcinfo, 2, 3, &end))
+	if (!read_end(fcinfo, 2, 3, oms_now(), &end))
 		oms_arg_require(fcinfo, 2, "duration");
 	oms_begin();
 	oms_command(oms_actor(fcinfo, 5), NULL, key);
@@ -378,7 +480,7 @@ int
 oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer, int32 channel, int32 *locations)
 {
 	Datum	   *stored = palloc(n * sizeof(Datum));
-	Datum		values[4];
+	Datum		values[5];
 	int			nstored = 0;
 	int			nlocations = 0;
 	uint64		rows;
@@ -401,14 +503,14 @@ oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer, int32 chan
 	values[1] = PointerGetDatum(construct_array(stored, nstored, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[2] = Int64GetDatum(customer);
 	values[3] = Int32GetDatum(channel);
+	values[4] = TimestampTzGetDatum(oms_now());
 	rows = oms_run_guarded(&statements[ST_USE], values, NULL);
 	for (row = 0; row < rows; row++)
 		locations[nlocations++] = oms_get_int32(row, 1);
 	if (oms_run(&statements[ST_KEPT], values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
-				 errmsg("hold " INT64_FORMAT " is kept for another %s", oms_get_int64(0, 1),
-						!oms_is_null(0, 2) && oms_get_int64(0, 2) != customer ? "customer" : "channel"),
+				 errmsg("hold " INT64_FORMAT " %s", oms_get_int64(0, 1), oms_get_text(0, 2)),
 				 errhint("Release it first, or leave it out of \"holds\".")));
 	return nlocations;
 }

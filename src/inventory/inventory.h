@@ -27,10 +27,16 @@ extern int64 oms_stock_available(const OmsGateKey *key, int64 wanted);
 /*
  * Turns holds into the transaction's own units, which nobody else can take
  * between.  Holds that are gone are passed over.  Raises OM008 when one is
- * kept for another customer or channel.  Returns how many locations it wrote
+ * kept for another customer or channel, or has not started.  Returns how many locations it wrote
  * into locations, which has room for n.
  */
 extern int	oms_hold_use(int32 merchant, const int64 *ids, int n, int64 customer, int32 channel, int32 *locations);
+
+/*
+ * Turns up to so many units that are reserved for the customer or channel, and
+ * not named, into the transaction's own; false when there are none.
+ */
+extern bool oms_hold_draw(const OmsGateKey *key, int64 customer, int32 channel, int64 units);
 
 /*
  * backorder.c: promises what is there of an item at a location to the lines

@@ -458,9 +458,26 @@ units_at(const OmsDraft *draft, const OmsDraftLine *line, int32 location)
 	return units;
 }
 
+/* Promises what the locations have of the rest of a line, in their order. */
+static void
+split_line(OmsDraft *draft, int index)
+{
+	OmsDraftLine *line = &draft->lines[index];
+	int			i;
+
+	for (i = 0; i < draft->nlocations && line->allocated < line->quantity; i++)
+	{
+		int64		units = Min(units_at(draft, line, draft->locations[i]), line->quantity - line->allocated);
+
+		if (units > 0 && promise_units(draft, index, draft->locations[i], units))
+			line->allocated += (int32) units;
+	}
+}
+
 /*
  * Promises as much of a line as there is: whole at the first location that has
- * it, else split over the locations in their order.
+ * it, else split over the locations in their order; what is then missing from
+ * what is reserved for the customer or the channel.
  */
 static void
 admit_line(OmsDraft *draft, int index)
@@ -474,12 +491,15 @@ admit_line(OmsDraft *draft, int index)
 			line->allocated = line->quantity;
 			return;
 		}
-	for (i = 0; i < draft->nlocations && line->allocated < line->quantity; i++)
+	split_line(draft, index);
+	for (i = 0; i < draft->nlocations && line->allocated < line->quantity && line->kind != OMS_KIT; i++)
 	{
-		int64		units = Min(units_at(draft, line, draft->locations[i]), line->quantity - line->allocated);
+		OmsGateKey	key = {draft->merchant, draft->locations[i], line->item};
+		int64		units = oms_bound_left(&key, draft->channel, line->quantity - line->allocated);
 
-		if (units > 0 && promise_units(draft, index, draft->locations[i], units))
-			line->allocated += (int32) units;
+		if (units == 0 || !oms_hold_draw(&key, draft->customer_id, draft->channel, units))
+			continue;
+		split_line(draft, index);
 	}
 }
 

@@ -28,23 +28,38 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_BY_REFERENCE] = {
-		"SELECT order_id FROM oms.sales_order WHERE merchant_id = $1 AND channel_id = $2 AND external_ref = $3",
+		"SELECT order_id, NULL::bigint FROM oms.sales_order WHERE merchant_id = $1 AND channel_id = $2 AND external_ref = $3 "
+		"UNION ALL SELECT NULL, hold_id FROM oms.stock_hold WHERE merchant_id = $1 AND channel_id = $2 AND external_ref = $3",
 		3, {INT4OID, INT4OID, TEXTOID}
 	},
 };
 
-/* The order that the draft's external reference is already; 0 when none. */
 int64
-oms_draft_existing(const OmsDraft *draft)
+oms_draft_existing(OmsDraft *draft)
 {
 	Datum		values[3];
+	uint64		rows;
+	uint64		row;
+	int64	   *holds;
 
 	if (draft->external_ref == NULL)
 		return 0;
 	values[0] = Int32GetDatum(draft->merchant);
 	values[1] = Int32GetDatum(draft->channel);
 	values[2] = CStringGetTextDatum(draft->external_ref);
-	return oms_run(&statements[ST_BY_REFERENCE], values, NULL) > 0 ? oms_get_int64(0, 1) : 0;
+	rows = oms_run(&statements[ST_BY_REFERENCE], values, NULL);
+	for (row = 0; row < rows; row++)
+		if (!oms_is_null(row, 1))
+			return oms_get_int64(row, 1);
+	if (rows == 0)
+		return 0;
+	holds = palloc((draft->nholds + rows) * sizeof(int64));
+	if (draft->nholds > 0)
+		memcpy(holds, draft->holds, draft->nholds * sizeof(int64));
+	for (row = 0; row < rows; row++)
+		holds[draft->nholds++] = oms_get_int64(row, 2);
+	draft->holds = holds;
+	return 0;
 }
 
 /*

@@ -8,6 +8,10 @@
 
 #include "order/draft.h"
 
-extern int64 oms_draft_existing(const OmsDraft *draft);
+/*
+ * The order that the draft's external reference is already; 0 when none, and
+ * then the stock that is held for it is the draft's.
+ */
+extern int64 oms_draft_existing(OmsDraft *draft);
 
 #endif							/* OMS_PLACE_H */
