@@ -7,7 +7,7 @@ COMMENT ON FUNCTION oms.available_to_promise(int, bigint, int, timestamptz) IS '
 CREATE FUNCTION oms.promise_profile(merchant int, item bigint, location int DEFAULT NULL)
 	RETURNS TABLE (at timestamptz, units bigint, pegged bigint, free bigint, available_to_promise bigint)
 	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_promise_profile';
-COMMENT ON FUNCTION oms.promise_profile(int, bigint, int) IS 'An item date by date, at a location or (null) at all: from when (UTC instant; now for the shelf, null without date), units there or coming, of these pegged to lines that wait and free, and what may be promised by then. See view supply_profile. Raises OM011';
+COMMENT ON FUNCTION oms.promise_profile(int, bigint, int) IS 'An item date by date, at a location or (null) at all: from when (UTC instant; -infinity for the shelf, null without date), units there or coming, of these pegged to lines that wait and free, and what may be promised by then. See view supply_profile. Raises OM011';
 
 CREATE FUNCTION oms.pegs(merchant int, item bigint)
 	RETURNS TABLE (order_id bigint, line_no int, supply_id bigint, supply_line int, location_id int, quantity bigint, expected_at timestamptz)

@@ -52,7 +52,7 @@ COMMENT ON COLUMN oms.peg.supply_id IS 'Supply order; null: on the shelf already
 COMMENT ON COLUMN oms.peg.supply_line IS 'Line of the supply order';
 COMMENT ON COLUMN oms.peg.location_id IS 'Where';
 COMMENT ON COLUMN oms.peg.quantity IS 'Units of the item';
-COMMENT ON COLUMN oms.peg.expected_at IS 'When they come (UTC instant); null: not known';
+COMMENT ON COLUMN oms.peg.expected_at IS 'When they come (UTC instant): -infinity for the shelf; null: not known';
 
 CREATE OR REPLACE VIEW oms.supply_profile AS
 SELECT i.merchant_id, i.item_id, p.at, p.units, p.pegged, p.free, p.available_to_promise
@@ -60,7 +60,7 @@ FROM oms.supply_item i CROSS JOIN LATERAL oms.promise_profile(i.merchant_id, i.i
 COMMENT ON VIEW oms.supply_profile IS 'Items with supply, date by date: what is on the shelf, what comes, who has it, and what may be promised by then';
 COMMENT ON COLUMN oms.supply_profile.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.supply_profile.item_id IS 'Item';
-COMMENT ON COLUMN oms.supply_profile.at IS 'From when (UTC instant): now for the shelf; null: no date, or a date that is past';
+COMMENT ON COLUMN oms.supply_profile.at IS 'From when (UTC instant): -infinity for the shelf; null: no date, or a date that is past';
 COMMENT ON COLUMN oms.supply_profile.units IS 'Units available on the shelf, or coming on the date';
 COMMENT ON COLUMN oms.supply_profile.pegged IS 'Of these: for lines that wait';
 COMMENT ON COLUMN oms.supply_profile.free IS 'Of these: for nobody yet';

@@ -66,7 +66,8 @@ FROM (VALUES
 	-- Stock
 	('function', '{warehouse}', '{receive_stock,adjust_stock,count_stock,transfer_stock,receive_transfer}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{available_to_promise}'),
-	('function', '{clerk,warehouse,analyst}', '{promise_profile,pegs}'),
+	('function', '{clerk,warehouse,analyst}', '{promise_profile}'),
+	('function', '{clerk,warehouse,finance,analyst}', '{pegs}'),
 	('function', '{clerk,warehouse,connector}', '{renew_promises}'),
 	('function', '{clerk}', '{set_preorder,set_preorder_cap,release_preorder}'),
 	('function', '{warehouse,connector}', '{order_supply,revise_supply,receive_supply,close_supply}'),

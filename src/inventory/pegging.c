@@ -334,7 +334,7 @@ oms_promise_profile(PG_FUNCTION_ARGS)
 			continue;
 		sum += left;
 		nulls[0] = nulls[4] = TIMESTAMP_IS_NOEND(at);
-		values[0] = TimestampTzGetDatum(TIMESTAMP_IS_NOBEGIN(at) ? oms_now() : at);
+		values[0] = TimestampTzGetDatum(at);
 		values[1] = Int64GetDatum(units);
 		values[2] = Int64GetDatum(units - left);
 		values[3] = Int64GetDatum(left);
@@ -372,7 +372,7 @@ oms_pegs(PG_FUNCTION_ARGS)
 		nulls[2] = nulls[3] = supply->supply_id == 0;
 		values[4] = Int32GetDatum(supply->location);
 		values[5] = Int64GetDatum(pegging->pegs[i].units);
-		values[6] = TimestampTzGetDatum(TIMESTAMP_IS_NOBEGIN(supply->at) ? oms_now() : supply->at);
+		values[6] = TimestampTzGetDatum(supply->at);
 		nulls[6] = TIMESTAMP_IS_NOEND(supply->at);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}

@@ -52,6 +52,11 @@ SELECT oms.cancel_order(1, $orders[0]);
 SELECT oms.cancel_line(1, $orders[1], 2);
 SELECT oms.hold(1, $orders[2], 'fraud', 'address and card disagree');
 SELECT oms.adjust_stock(1, 5, 1, -7, 'broken in the rain');
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 40, 'SOON', 'Still to come');
+SELECT oms.set_preorder(1, 40, '2099-01-01Z'), oms.set_preorder_cap(1, 40, 10);
+SELECT oms.order_supply(1, '{"location": "SOUTH", "lines": [{"sku": "SOON", "quantity": 5, "expected_at": "2099-02-01T00:00:00Z"}]}');
+SELECT oms.place_order(1, '{"channel": 1, "lines": [{"sku": "SOON", "quantity": 4, "unit_price": "9"}]}');
+SELECT oms.receive_supply(1, supply_id, 1, 2) FROM oms.supply_line WHERE item_id = 40;
 SQL
 	for my $order (@orders[5 .. 19])
 	{
