@@ -22,6 +22,7 @@ PG_FUNCTION_INFO_V1(oms_renew_promises);
 enum
 {
 	ST_LOCK_ITEMS,
+	ST_OPEN_ITEMS,
 	ST_PARTS,
 	ST_STORE,
 	ST_ITEMS_OF_LINES,
@@ -34,6 +35,10 @@ static OmsStatement statements[] = {
 	[ST_LOCK_ITEMS] = {
 		"WITH s AS (SELECT item_id FROM oms.supply_item WHERE merchant_id = $1 AND item_id = ANY ($2) ORDER BY item_id FOR NO KEY UPDATE) "
 		"UPDATE oms.supply_item i SET revision = i.revision + 1 FROM s WHERE i.merchant_id = $1 AND i.item_id = s.item_id",
+		2, {INT4OID, INT8ARRAYOID}
+	},
+	[ST_OPEN_ITEMS] = {
+		"SELECT DISTINCT item_id FROM oms.supply_line WHERE merchant_id = $1 AND item_id = ANY ($2) AND received + closed < ordered ORDER BY 1",
 		2, {INT4OID, INT8ARRAYOID}
 	},
 	[ST_PARTS] = {
@@ -199,6 +204,20 @@ tell(int32 merchant, int64 item)
 	return told;
 }
 
+/* The items that a statement answers. */
+static int64 *
+read_items(int statement, Datum *values, const char *nulls, int *n)
+{
+	int64	   *items;
+	int			i;
+
+	*n = (int) oms_run(&statements[statement], values, nulls);
+	items = palloc((*n + 1) * sizeof(int64));
+	for (i = 0; i < *n; i++)
+		items[i] = oms_get_int64(i, 1);
+	return items;
+}
+
 int64
 oms_promise_items(int32 merchant, const int64 *items, int n)
 {
@@ -223,6 +242,7 @@ oms_promise_waiting(int32 merchant, OmsWaitingLine *lines, int n, bool strict)
 	OmsWaiting *preordered;
 	Datum		values[3];
 	int64	   *items;
+	int			nitems;
 	int			rows;
 	int			i;
 
@@ -238,12 +258,17 @@ oms_promise_waiting(int32 merchant, OmsWaitingLine *lines, int n, bool strict)
 	values[0] = Int32GetDatum(merchant);
 	values[1] = oms_int8_array(orders, n);
 	values[2] = oms_int4_array(numbers, n);
-	rows = (int) oms_run(&statements[ST_ITEMS_OF_LINES], values, NULL);
-	items = palloc((rows + 1) * sizeof(int64));
-	for (i = 0; i < rows; i++)
-		items[i] = oms_get_int64(i, 1);
-	if (rows > 0)
-		oms_promise_items(merchant, items, rows);
+	items = read_items(ST_ITEMS_OF_LINES, values, NULL, &nitems);
+	if (nitems > 0)
+	{
+		Datum		locked[2] = {Int32GetDatum(merchant), oms_int8_array(items, nitems)};
+
+		/* Locked before looking whether anything is to come; where nothing is, there is nothing to tell. */
+		oms_run_guarded(&statements[ST_LOCK_ITEMS], locked, NULL);
+		items = read_items(ST_OPEN_ITEMS, locked, NULL, &nitems);
+		for (i = 0; i < nitems; i++)
+			tell(merchant, items[i]);
+	}
 	rows = preorders ? (int) oms_run(&statements[ST_PREORDERED], values, NULL) : 0;
 	preordered = palloc0((rows + 1) * sizeof(OmsWaiting));
 	for (i = 0; i < rows; i++)
@@ -270,12 +295,9 @@ oms_renew_promises(PG_FUNCTION_ARGS)
 	{
 		Datum		values[2] = {Int32GetDatum(call.merchant), PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1)};
 		char		nulls[2] = {' ', PG_ARGISNULL(1) ? 'n' : ' '};
-		int			n = (int) oms_run(&statements[ST_SUPPLY_ITEMS], values, nulls);
-		int64	   *items = palloc((n + 1) * sizeof(int64));
-		int			i;
+		int			n;
+		int64	   *items = read_items(ST_SUPPLY_ITEMS, values, nulls, &n);
 
-		for (i = 0; i < n; i++)
-			items[i] = oms_get_int64(i, 1);
 		told = oms_promise_items(call.merchant, items, n);
 		oms_call_done(&call, told);
 	}
