@@ -354,6 +354,32 @@ oms_json_add_jsonb(OmsJson *json, const char *key, Datum jsonb)
 	add(json, key, &value);
 }
 
+/* An array of objects; left out when empty. */
+void
+oms_json_add_array(OmsJson *json, const char *key, const Datum *elements, int n)
+{
+	JsonbValue	value;
+	int			i;
+
+	if (n == 0)
+		return;
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, key);
+	value.val.string.len = strlen(key);
+	(void) pushJsonbValue(&json->state, WJB_KEY, &value);
+	(void) pushJsonbValue(&json->state, WJB_BEGIN_ARRAY, NULL);
+	for (i = 0; i < n; i++)
+	{
+		Jsonb	   *source = DatumGetJsonbP(elements[i]);
+
+		value.type = jbvBinary;
+		value.val.binary.data = &source->root;
+		value.val.binary.len = VARSIZE_ANY_EXHDR(source);
+		(void) pushJsonbValue(&json->state, WJB_ELEM, &value);
+	}
+	(void) pushJsonbValue(&json->state, WJB_END_ARRAY, NULL);
+}
+
 Datum
 oms_json_end(OmsJson *json)
 {

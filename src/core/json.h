@@ -44,6 +44,7 @@ extern void oms_json_add_scaled(OmsJson *json, const char *key, int64 value, int
 extern void oms_json_add_bool(OmsJson *json, const char *key, bool value);
 extern void oms_json_add_timestamp(OmsJson *json, const char *key, TimestampTz instant);
 extern void oms_json_add_jsonb(OmsJson *json, const char *key, Datum value);
+extern void oms_json_add_array(OmsJson *json, const char *key, const Datum *elements, int n);
 extern Datum oms_json_end(OmsJson *json);
 
 #endif							/* OMS_JSON_H */

@@ -94,6 +94,23 @@ oms_scaled_to_numeric(int64 value, int scale)
 	return NumericGetDatum(int64_div_fast_to_numeric(value, scale));
 }
 
+/* An amount in minor units as people read it. */
+char *
+oms_money_text(int64 amount, int exponent)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, oms_scaled_to_numeric(amount, exponent)));
+}
+
+/* A numeric column in minor units; null reads as 0. */
+int64
+oms_get_money(uint64 row, int column, int exponent)
+{
+	bool		isnull;
+	Datum		value = oms_get(row, column, &isnull);
+
+	return isnull ? 0 : oms_numeric_to_scaled(value, exponent, "amount");
+}
+
 /* A price or rate without the zeros that its scale adds, but with so many decimals at least. */
 Datum
 oms_price_to_numeric(int64 value, int decimals)

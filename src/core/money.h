@@ -19,6 +19,9 @@ extern int	oms_currency_exponent(const char *code);
 extern int64 oms_numeric_to_scaled(Datum value, int scale, const char *what);
 extern Datum oms_scaled_to_numeric(int64 value, int scale);
 extern Datum oms_price_to_numeric(int64 value, int decimals);
+/* An amount in minor units as people read it; a numeric column in minor units, null is 0. */
+extern char *oms_money_text(int64 amount, int exponent);
+extern int64 oms_get_money(uint64 row, int column, int exponent);
 /* decimal text -> scaled integer; false when it is not a plain number or does not fit */
 extern bool oms_text_to_scaled(const char *text, int scale, int64 *result);
 

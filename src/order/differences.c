@@ -49,12 +49,6 @@ compare(ReturnSetInfo *rsinfo, const char *field, const char *stored, const char
 }
 
 static char *
-amount_text(int64 amount, int scale)
-{
-	return DatumGetCString(DirectFunctionCall1(numeric_out, oms_scaled_to_numeric(amount, scale)));
-}
-
-static char *
 trimmed_text(int64 amount, int scale)
 {
 	return DatumGetCString(DirectFunctionCall1(numeric_out,
@@ -80,12 +74,12 @@ compare_order(ReturnSetInfo *rsinfo, const OmsDraft *draft)
 	compare(rsinfo, "gift_note", oms_get_text(0, 5), draft->gift_note);
 	compare(rsinfo, "ship_to", oms_get_text(0, 6), jsonb_text(draft->ship_to));
 	compare(rsinfo, "bill_to", oms_get_text(0, 7), jsonb_text(draft->bill_to));
-	compare(rsinfo, "subtotal", oms_get_text(0, 8), amount_text(draft->subtotal, exponent));
-	compare(rsinfo, "discount", oms_get_text(0, 9), amount_text(draft->discount, exponent));
-	compare(rsinfo, "shipping", oms_get_text(0, 10), amount_text(draft->shipping, exponent));
-	compare(rsinfo, "charges", oms_get_text(0, 11), amount_text(draft->other_charges, exponent));
-	compare(rsinfo, "tax", oms_get_text(0, 12), amount_text(draft->tax, exponent));
-	compare(rsinfo, "total", oms_get_text(0, 13), amount_text(draft->total, exponent));
+	compare(rsinfo, "subtotal", oms_get_text(0, 8), oms_money_text(draft->subtotal, exponent));
+	compare(rsinfo, "discount", oms_get_text(0, 9), oms_money_text(draft->discount, exponent));
+	compare(rsinfo, "shipping", oms_get_text(0, 10), oms_money_text(draft->shipping, exponent));
+	compare(rsinfo, "charges", oms_get_text(0, 11), oms_money_text(draft->other_charges, exponent));
+	compare(rsinfo, "tax", oms_get_text(0, 12), oms_money_text(draft->tax, exponent));
+	compare(rsinfo, "total", oms_get_text(0, 13), oms_money_text(draft->total, exponent));
 }
 
 static void
@@ -104,9 +98,9 @@ compare_lines(ReturnSetInfo *rsinfo, const OmsDraft *draft, int stored)
 		compare(rsinfo, psprintf("lines[%d].unit_price", i), there ? oms_get_text(i, 3) : NULL,
 				line ? trimmed_text(line->unit_price, OMS_PRICE_SCALE) : NULL);
 		compare(rsinfo, psprintf("lines[%d].total", i), there ? oms_get_text(i, 4) : NULL,
-				line ? amount_text(line->total, draft->exponent) : NULL);
+				line ? oms_money_text(line->total, draft->exponent) : NULL);
 		compare(rsinfo, psprintf("lines[%d].tax", i), there ? oms_get_text(i, 5) : NULL,
-				line ? amount_text(line->tax, draft->exponent) : NULL);
+				line ? oms_money_text(line->tax, draft->exponent) : NULL);
 		compare(rsinfo, psprintf("lines[%d].instructions", i), there ? oms_get_text(i, 6) : NULL,
 				line ? line->instructions : NULL);
 	}

@@ -17,9 +17,9 @@ static const char *const order_fields[] = {
 	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", NULL
 };
 static const char *const line_fields[] = {
-	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "title", "instructions", "unit", NULL
+	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
 };
-static const char *const charge_fields[] = {"kind", "description", "amount", "tax_rate", NULL};
+static const char *const charge_fields[] = {"kind", "description", "amount", "tax_rate", "tax", NULL};
 static const char *const customer_fields[] = {"email", "name", "external_ref", NULL};
 static const char *const address_fields[] = {
 	"name", "company", "street", "street2", "city", "region", "postcode", "country", "phone", "email", NULL
@@ -109,6 +109,7 @@ read_line(OmsDraft *draft, OmsDraftLine *line, JsonbContainer *object, const Oms
 		oms_error_document(path, "unit_price", "a price of zero or more");
 	(void) read_amount(draft, object, path, "discount", false, &line->own_discount);
 	line->has_tax_rate = read_rate(object, path, "tax_rate", &line->tax_rate);
+	line->has_tax = read_amount(draft, object, path, "tax", false, &line->tax);
 }
 
 static void
@@ -151,6 +152,7 @@ read_charge(OmsDraft *draft, OmsDraftCharge *charge, JsonbContainer *object, con
 	if (!read_amount(draft, object, path, "amount", strcmp(kind, "adjustment") == 0, &charge->amount))
 		oms_error_document(path, "amount", "an amount");
 	charge->has_tax_rate = read_rate(object, path, "tax_rate", &charge->tax_rate);
+	charge->has_tax = read_amount(draft, object, path, "tax", charge->amount < 0, &charge->tax);
 }
 
 /* The shipping charge, and the list of others. */

@@ -267,20 +267,20 @@ resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const cha
 		line->tax_rate = oms_tax_rate(draft->merchant, item->tax_class, country, region);
 }
 
-/* Tax and total of an amount after discount. */
+/* Tax, unless it is given, and total of an amount after discount. */
 static void
-tax_amount(const OmsDraft *draft, int64 amount, int64 rate, int64 *tax, int64 *total)
+tax_amount(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64 *tax, int64 *total)
 {
-	if (draft->tax_included)
+	if (given)
 	{
+		if (draft->tax_included && Abs(*tax) > Abs(amount))
+			oms_error_document(NULL, "tax", "no more than the amount that contains it");
+	}
+	else if (draft->tax_included)
 		*tax = oms_money_tax_inside(amount, rate, draft->rounding);
-		*total = amount;
-	}
 	else
-	{
 		*tax = oms_money_share(amount, rate, draft->rounding);
-		*total = oms_money_add(amount, *tax);
-	}
+	*total = draft->tax_included ? amount : oms_money_add(amount, *tax);
 }
 
 /* Rounds each line once, spreads the order's discount, and sums up. */
@@ -314,9 +314,9 @@ compute_amounts(OmsDraft *draft)
 		OmsDraftLine *line = &draft->lines[i];
 
 		line->discount = line->own_discount + shares[i];
-		if (draft->tax_exempt)
+		if (draft->tax_exempt && !line->has_tax)
 			line->tax_rate = 0;
-		tax_amount(draft, line->subtotal - line->discount, line->tax_rate, &line->tax, &line->total);
+		tax_amount(draft, line->subtotal - line->discount, line->tax_rate, line->has_tax, &line->tax, &line->total);
 		draft->discount += line->discount;
 		draft->tax = oms_money_add(draft->tax, line->tax);
 		draft->total = oms_money_add(draft->total, line->total);
@@ -326,9 +326,9 @@ compute_amounts(OmsDraft *draft)
 		OmsDraftCharge *charge = &draft->charges[i];
 		int64	   *sum = strcmp(charge->kind, "shipping") == 0 ? &draft->shipping : &draft->other_charges;
 
-		if (draft->tax_exempt)
+		if (draft->tax_exempt && !charge->has_tax)
 			charge->tax_rate = 0;
-		tax_amount(draft, charge->amount, charge->tax_rate, &charge->tax, &charge->total);
+		tax_amount(draft, charge->amount, charge->tax_rate, charge->has_tax, &charge->tax, &charge->total);
 		*sum = oms_money_add(*sum, charge->amount);
 		draft->tax = oms_money_add(draft->tax, charge->tax);
 		draft->total = oms_money_add(draft->total, charge->total);

@@ -34,6 +34,7 @@ typedef struct OmsDraftLine
 	int32		quantity;
 	bool		has_price;
 	bool		has_tax_rate;
+	bool		has_tax;		/* the tax is as given, not computed by the rate */
 	int64		unit_price;		/* scaled by 10^OMS_PRICE_SCALE */
 	int64		tax_rate;		/* scaled by 10^OMS_PRICE_SCALE */
 	int64		own_discount;	/* minor units */
@@ -61,6 +62,7 @@ typedef struct OmsDraftCharge
 	const char *kind;
 	char	   *description;
 	bool		has_tax_rate;
+	bool		has_tax;
 	int64		amount;
 	int64		tax_rate;
 	int64		tax;

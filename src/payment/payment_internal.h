@@ -75,9 +75,7 @@ extern int64 oms_payment_refundable(const OmsPayment *payment);
 extern void oms_payment_balance(const OmsOrderHead *head, OmsPaymentBalance *balance);
 extern int64 oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, int64 refund_id,
 								 const OmsPaymentCause *cause);
-extern char *oms_money_text(int64 amount, int exponent);
 extern bool oms_amount_is_large(int64 amount, int exponent);
-extern int64 oms_get_money(uint64 row, int column, int exponent);
 extern int64 oms_arg_amount(FunctionCallInfo fcinfo, int n, const char *name, int exponent);
 
 /* payment_event.c */

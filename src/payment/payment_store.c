@@ -83,23 +83,6 @@ oms_amount_is_large(int64 amount, int exponent)
 	return amount / MAX_AMOUNT >= scale;
 }
 
-/* An amount in minor units as people read it. */
-char *
-oms_money_text(int64 amount, int exponent)
-{
-	return DatumGetCString(DirectFunctionCall1(numeric_out, oms_scaled_to_numeric(amount, exponent)));
-}
-
-/* A numeric column in minor units; null reads as 0. */
-int64
-oms_get_money(uint64 row, int column, int exponent)
-{
-	bool		isnull;
-	Datum		value = oms_get(row, column, &isnull);
-
-	return isnull ? 0 : oms_numeric_to_scaled(value, exponent, "amount");
-}
-
 /*
  * An amount argument in minor units, or -1 when null.  Raises OM011 unless it
  * is positive, OM017 when it has more decimals than the currency or is 10^15 or
