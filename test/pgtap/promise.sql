@@ -1,6 +1,6 @@
 -- Promises by date: pegs, what may be promised by when, and what lines are told.
 BEGIN;
-SELECT plan(48);
+SELECT plan(51);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West'), (1, 3, 'FAR', 'Of no channel');
 INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
@@ -96,6 +96,17 @@ SELECT oms.set_urgency(1, :p2, priority => 5, promised_at => '2031-01-01Z'), oms
 SELECT is((SELECT (promised_at, original_promised_at)::text FROM oms.order_urgency WHERE merchant_id = 1 AND order_id = :p2), ROW('2031-02-01Z'::timestamptz, '2031-01-01Z'::timestamptz)::text, 'an order''s first promise is kept too');
 SELECT oms.renew_promises(1) > 0 AS renewed \gset
 SELECT is(pg_temp.told(:p2), '2031-02-10 was 2031-02-10', 'who is urgent comes first');
+
+-- Lines that begin to wait later are told as well: mapped ones, and those short at the shelf
+SELECT pg_temp.place(1, 'CRATE') AS m \gset
+INSERT INTO oms.item_alias (merchant_id, channel_id, sku, item_id) VALUES (1, 1, 'CRATE', 2);
+SELECT is(pg_temp.told(:m), '2031-06-01 was 2031-06-01', 'a line whose SKU is known at last');
+SELECT oms.receive_stock(1, 2, 2, 2, 'two') > 0 AS received \gset
+SELECT pg_temp.place(1, 'B') AS s \gset
+SELECT is(pg_temp.told(:s), NULL, 'what has stock waits for nothing');
+SELECT max(fulfilment_id) AS f FROM oms.plan_fulfilment(1, :s) \gset
+SELECT oms.short_pick(1, :f, 1, 1) > 0 AS short \gset
+SELECT is(pg_temp.told(:s), '2031-06-01 was 2031-06-01', 'what is not on its shelf does');
 
 SELECT throws_ok($$ UPDATE oms.line_promise SET promised_at = now() $$, 'OM009', NULL, 'promises are not typed');
 SELECT throws_ok($$ SELECT oms.available_to_promise(1, 99) $$, 'OM002', NULL, 'an unknown item');
