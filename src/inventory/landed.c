@@ -37,7 +37,7 @@ enum
 };
 
 static OmsStatement statements[] = {
-	/* all that the cost may reach, in the order in which shipments lock it */
+	/* all that the cost may reach, in the order in which shipments lock it; a shelf made meanwhile follows by ST_LOCK */
 	[ST_LOCK_ITEMS] = {
 		"SELECT FROM oms.stock WHERE merchant_id = $1 AND item_id IN (SELECT item_id FROM oms.stock_cost "
 		"WHERE merchant_id = $1 AND movement_id = ANY ($2)) ORDER BY item_id, location_id FOR UPDATE",
@@ -75,12 +75,14 @@ static OmsStatement statements[] = {
 		"AND e.location_id = $2 AND e.entry_id > $5 AND e.quantity > 0 AND e.kind <> 'settlement'), 0)::bigint",
 		5, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID}
 	},
-	/* who took units since the entry, of a layer or (null) at all */
+	/* who took units since the entry, of a layer or (null) at all; what was owed then counts once, when it left */
 	[ST_CONSUMERS] = {
 		"SELECT e.movement_id, -sum(e.quantity)::bigint, min(e.entry_id), m.kind, m.source_kind, m.source_id FROM oms.stock_cost e "
 		"LEFT JOIN oms.stock_movement m ON m.merchant_id = $1 AND m.item_id = $3 AND m.location_id = $2 AND m.movement_id = e.movement_id "
 		"WHERE e.merchant_id = $1 AND e.item_id = $3 AND e.location_id = $2 AND e.entry_id > $5 "
-		"AND (e.layer_id = $4 OR $4 IS NULL) AND e.quantity < 0 GROUP BY 1, 4, 5, 6 ORDER BY 3",
+		"AND (e.layer_id = $4 OR $4 IS NULL) AND e.quantity < 0 AND ($4 IS NOT NULL OR e.kind <> 'settlement' OR NOT EXISTS ("
+		"SELECT FROM oms.stock_cost o WHERE o.merchant_id = $1 AND o.movement_id = e.movement_id AND o.kind = 'movement' AND o.entry_id > $5)) "
+		"GROUP BY 1, 4, 5, 6 ORDER BY 3",
 		5, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID}
 	},
 	[ST_UNDER_WAY] = {
@@ -210,15 +212,21 @@ follow(const OmsCost *cost, const Consumer *consumer, int64 landed)
 		land(cost->merchant, &arrivals[i], shares[i], landed);
 }
 
-/* Who took units of the receipt, and what of the amount each has to bear. */
+/*
+ * Who took units of the receipt, and what of the amount each has to bear.  In
+ * a pool, where units are not told apart, those that were there before are
+ * taken to have left before; later: units that came since.
+ */
 static Consumer *
-read_consumers(const OmsCost *cost, const Receipt *receipt, bool by_layer, int64 amount, int *n)
+read_consumers(const OmsCost *cost, const Receipt *receipt, bool by_layer, int64 later, int64 amount, int *n)
 {
 	Datum		values[5];
 	char		nulls[5] = {' ', ' ', ' ', by_layer ? ' ' : 'n', ' '};
 	Consumer   *consumers;
 	int64	   *weights;
 	int64	   *shares;
+	int64		before = by_layer ? 0 : cost->quantity - later - receipt->quantity;
+	int64		left = receipt->quantity;
 	int			i;
 
 	values[0] = Int32GetDatum(cost->merchant);
@@ -238,6 +246,15 @@ read_consumers(const OmsCost *cost, const Receipt *receipt, bool by_layer, int64
 		consumers[i].kind = oms_get_text(i, 4);
 		consumers[i].source_kind = oms_is_null(i, 5) ? "" : oms_get_text(i, 5);
 		consumers[i].source_id = oms_get_int64(i, 6);
+		before += by_layer ? 0 : weights[i];
+	}
+	for (i = 0; i < *n && !by_layer; i++)
+	{
+		int64		older = Min(Max(before, 0), weights[i]);
+
+		before -= older;
+		weights[i] = Min(weights[i] - older, left);
+		left -= weights[i];
 	}
 	(void) oms_prorate(amount, weights, *n, shares);
 	for (i = 0; i < *n; i++)
@@ -257,30 +274,35 @@ land(int32 merchant, const Receipt *receipt, int64 amount, int64 landed)
 	Consumer   *consumers;
 	Datum		values[5];
 	int64		here;
+	int64		later;
 	int64		stays;
 	bool		by_layer;
 	int			n = 0;
 	int			i;
 
 	check_stack_depth();
-	oms_cost_load(&cost, merchant, receipt->location, receipt->item, 0);
 	values[0] = Int32GetDatum(merchant);
+	values[1] = Int64GetDatum(receipt->item);
+	values[2] = Int32GetDatum(receipt->location);
+	oms_run(&statements[ST_LOCK], values, NULL);
+	oms_cost_load(&cost, merchant, receipt->location, receipt->item, 0);
 	values[1] = Int32GetDatum(receipt->location);
 	values[2] = Int64GetDatum(receipt->item);
 	values[3] = Int64GetDatum(receipt->layer);
 	values[4] = Int64GetDatum(receipt->entry);
 	oms_run(&statements[ST_USED], values, NULL);
 	here = Max(oms_get_int64(0, 1), 0);
+	later = oms_get_int64(0, 3);
 	/* A layer that was pooled since is no longer told apart. */
 	by_layer = !cost.pooled && here + oms_get_int64(0, 2) >= receipt->quantity;
 	if (!by_layer)
-		here = Max(cost.quantity - oms_get_int64(0, 3), 0);
+		here = Max(cost.quantity - later, 0);
 	here = Min(here, receipt->quantity);
 	stays = oms_cost_share(&cost, amount, here, receipt->quantity);
 	if (here > 0)
 		(void) oms_cost_layers(&cost, by_layer ? receipt->layer - 1 : 0, &layer, 1);
 	(void) oms_cost_entry(&cost, "landed", receipt->movement, receipt->layer, 0, amount, landed);
-	consumers = read_consumers(&cost, receipt, by_layer, amount - stays, &n);
+	consumers = read_consumers(&cost, receipt, by_layer, later, amount - stays, &n);
 	for (i = 0; i < n; i++)
 		if (consumers[i].share != 0)
 			(void) oms_cost_entry(&cost, "landed", consumers[i].movement, receipt->layer, 0, -consumers[i].share, landed);
