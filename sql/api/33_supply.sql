@@ -17,9 +17,9 @@ CREATE FUNCTION oms.revise_supply(merchant int, supply_id bigint, line_no int, e
 COMMENT ON FUNCTION oms.revise_supply(int, bigint, int, timestamptz, bigint, text, text, text) IS 'Changes when a supply line is expected, or how many units were ordered; null leaves what it is. The first date is kept beside. Returns the units still to come. Raises OM002, OM007 for less than came or was closed, OM010, OM011';
 
 CREATE FUNCTION oms.receive_supply(merchant int, supply_id bigint, line_no int, quantity bigint, damaged bigint DEFAULT 0, quality_control bigint DEFAULT 0,
-	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
+	lot text DEFAULT NULL, expires_at timestamptz DEFAULT NULL, request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_receive_supply';
-COMMENT ON FUNCTION oms.receive_supply(int, bigint, int, bigint, bigint, bigint, text, text, text) IS 'Receives units of a supply line: one movement of kind receipt, source supply. Of the quantity, units may be damaged or wait for inspection; the others fill backorders at once. Returns the movement. Raises OM002, OM007 for more than is open and the line''s tolerance, OM010, OM011';
+COMMENT ON FUNCTION oms.receive_supply(int, bigint, int, bigint, bigint, bigint, text, timestamptz, text, text, text) IS 'Receives units of a supply line: one movement of kind receipt, source supply. Of the quantity, units may be damaged or wait for inspection; the others fill backorders at once. lot and expires_at: of a tracked item, as in receive_lot(). Returns the movement. Raises OM002, OM007 for more than is open and the line''s tolerance, OM008, OM010, OM011';
 
 CREATE FUNCTION oms.close_supply(merchant int, supply_id bigint, line_no int DEFAULT NULL,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint

@@ -461,6 +461,33 @@ oms_lot_id(int32 merchant, int64 item, const char *lot)
 	return id;
 }
 
+int64
+oms_lot_make(const OmsCall *call, int64 item, const char *lot, const Datum *details, const char *nulls)
+{
+	Datum		values[7] = {Int32GetDatum(call->merchant), Int64GetDatum(item), CStringGetTextDatum(lot),
+		details[0], details[1], details[2], CStringGetTextDatum(call->actor)};
+	char		null[7] = {' ', ' ', ' ', nulls[0], nulls[1], nulls[2], ' '};
+	bool		differs = false;
+	int64		id;
+
+	if (find(call->merchant, item, lot, details, nulls, &id, &differs))
+		;
+	else if (oms_run(&statements[ST_INSERT], values, null) > 0)
+		id = oms_get_int64(0, 1);
+	else if (!find(call->merchant, item, lot, details, nulls, &id, &differs))
+		ereport(ERROR,
+				(errcode(OMS_BUSY),
+				 errmsg("lot \"%s\" of item " INT64_FORMAT " is being made by somebody else", lot, item),
+				 errhint("Try again.")));
+	if (differs)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("lot \"%s\" of item " INT64_FORMAT " is known otherwise", lot, item),
+				 errdetail("Its expiry, minimum life or origin is another one."),
+				 errhint("Leave them out, or correct the row of oms.lot.")));
+	return id;
+}
+
 /*
  * receive_lot(merchant, item, location, lot, quantity, cause, expires_at,
  * minimum_life, origin, request_key, actor).  Raises OM001, OM002, OM008,
@@ -480,31 +507,10 @@ oms_receive_lot(PG_FUNCTION_ARGS)
 
 	if (!oms_call_repeated(fcinfo, "receive_lot", 9, &call, &movement))
 	{
-		Datum		values[7] = {Int32GetDatum(call.merchant), Int64GetDatum(item), CStringGetTextDatum(lot)};
-		char		nulls[7] = {' ', ' ', ' ', PG_ARGISNULL(6) ? 'n' : ' ', PG_ARGISNULL(7) ? 'n' : ' ', origin ? ' ' : 'n', ' '};
-		bool		differs = false;
-		int64		id;
+		Datum		details[3] = {PG_GETARG_DATUM(6), PG_GETARG_DATUM(7), origin ? CStringGetTextDatum(origin) : (Datum) 0};
+		char		nulls[3] = {PG_ARGISNULL(6) ? 'n' : ' ', PG_ARGISNULL(7) ? 'n' : ' ', origin ? ' ' : 'n'};
+		int64		id = oms_lot_make(&call, item, lot, details, nulls);
 
-		values[3] = PG_GETARG_DATUM(6);
-		values[4] = PG_GETARG_DATUM(7);
-		values[5] = origin ? CStringGetTextDatum(origin) : (Datum) 0;
-		values[6] = CStringGetTextDatum(call.actor);
-		if (!find(call.merchant, item, lot, &values[3], &nulls[3], &id, &differs))
-		{
-			if (oms_run(&statements[ST_INSERT], values, nulls) > 0)
-				id = oms_get_int64(0, 1);
-			else if (!find(call.merchant, item, lot, &values[3], &nulls[3], &id, &differs))
-				ereport(ERROR,
-						(errcode(OMS_BUSY),
-						 errmsg("lot \"%s\" of item " INT64_FORMAT " is being made by somebody else", lot, item),
-						 errhint("Try again.")));
-		}
-		if (differs)
-			ereport(ERROR,
-					(errcode(OMS_STATE),
-					 errmsg("lot \"%s\" of item " INT64_FORMAT " is known otherwise", lot, item),
-					 errdetail("Its expiry, minimum life or origin is another one."),
-					 errhint("Leave them out, or correct the row of oms.lot.")));
 		movement = oms_stock_move(&(OmsMove) {
 			.key = {call.merchant, location, item}, .kind = "receipt", .quantity = quantity, .cause = cause,
 			.actor = call.actor, .lot = id

@@ -8,6 +8,7 @@
 
 #include "config/catalogue.h"
 #include "core/json.h"
+#include "core/request.h"
 
 /* A lot, or a serial number (1 unit), as commands are told. */
 typedef struct OmsLotUnits
@@ -40,5 +41,12 @@ extern void oms_lot_check(int32 merchant, int64 item, OmsTracking tracking, bool
 
 /* The id of a lot; OM002 when there is none. */
 extern int64 oms_lot_id(int32 merchant, int64 item, const char *lot);
+
+/*
+ * The id of a lot, which is made where it is new.  details: expiry, minimum
+ * life and origin, where nulls does not say 'n'; a known lot must have them
+ * (OM008).
+ */
+extern int64 oms_lot_make(const OmsCall *call, int64 item, const char *lot, const Datum *details, const char *nulls);
 
 #endif							/* OMS_LOT_H */

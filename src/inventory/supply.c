@@ -20,6 +20,7 @@
 #include "core/rows.h"
 #include "event/event.h"
 #include "inventory/inventory.h"
+#include "inventory/lot.h"
 #include "inventory/supply.h"
 
 PG_FUNCTION_INFO_V1(oms_supply_line_guard);
@@ -428,7 +429,7 @@ oms_revise_supply(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(open);
 }
 
-/* SQL: receive_supply(merchant, supply_id, line_no, quantity, damaged, quality_control, request_key, actor, reason) */
+/* SQL: receive_supply(merchant, supply_id, line_no, quantity, damaged, quality_control, lot, expires_at, request_key, actor, reason) */
 Datum
 oms_receive_supply(PG_FUNCTION_ARGS)
 {
@@ -437,6 +438,7 @@ oms_receive_supply(PG_FUNCTION_ARGS)
 	int64		quantity = oms_arg_units(fcinfo, 3, "quantity", 1, false);
 	int64		damaged = PG_ARGISNULL(4) ? 0 : oms_arg_units(fcinfo, 4, "damaged", 0, true);
 	int64		inspect = PG_ARGISNULL(5) ? 0 : oms_arg_units(fcinfo, 5, "quality_control", 0, true);
+	char	   *lot = oms_arg_text_or_null(fcinfo, 6, "lot", OMS_KEY_LENGTH);
 	OmsCall		call;
 	int64		movement;
 
@@ -447,8 +449,10 @@ oms_receive_supply(PG_FUNCTION_ARGS)
 				 errdetail(INT64_FORMAT " units, of them " INT64_FORMAT " damaged and " INT64_FORMAT " to inspect.",
 						   quantity, damaged, inspect),
 				 errhint("The quantity includes units that are damaged or to be inspected.")));
-	if (!oms_call_repeated(fcinfo, "receive_supply", 6, &call, &movement))
+	if (!oms_call_repeated(fcinfo, "receive_supply", 8, &call, &movement))
 	{
+		Datum		details[3] = {PG_GETARG_DATUM(7)};
+		char		nulls[3] = {PG_ARGISNULL(7) ? 'n' : ' ', 'n', 'n'};
 		Datum		values[7];
 		Line		line;
 
@@ -466,7 +470,8 @@ oms_receive_supply(PG_FUNCTION_ARGS)
 			.quantity = quantity, .damaged = damaged, .quality_control = inspect,
 			.cause = call.reason != NULL ? call.reason :
 			line.external_ref != NULL ? line.external_ref : psprintf("supply order " INT64_FORMAT, supply),
-			.source_kind = "supply", .source_id = supply, .actor = call.actor, .unit_cost = line.unit_cost
+			.source_kind = "supply", .source_id = supply, .actor = call.actor, .unit_cost = line.unit_cost,
+			.lot = lot == NULL ? 0 : oms_lot_make(&call, line.item, lot, details, nulls)
 		});
 		values[0] = Int32GetDatum(call.merchant);
 		values[1] = Int64GetDatum(supply);

@@ -1,6 +1,6 @@
 -- Lots, serial numbers, expiry: what may be sold and until when, which lots an order gets, where each unit came from and went.
 -- Not one transaction: time passes, and counters are read again between transactions.
-SELECT plan(75);
+SELECT plan(79);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
 INSERT INTO oms.customer (merchant_id, customer_id, name) VALUES (1, 1, 'Ann'), (1, 2, 'Ben');
@@ -167,6 +167,14 @@ SELECT throws_ok(format('SELECT oms.inspect_return(1, %s, %L)', :r, '[{"line":1,
 SELECT oms.inspect_return(1, :r, '[{"line":1,"sellable":1}]');
 SELECT is((SELECT string_agg(what, ' ' ORDER BY at, what) FROM oms.lot_trace WHERE lot = 'S2'), 'receipt return shipment', 'a returned serial number is known');
 SELECT is((SELECT free FROM oms.lot_level WHERE lot = 'S2'), 1::bigint, 'and in stock');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'all agrees');
+
+-- Supply of a tracked item is received by lot
+SELECT oms.order_supply(1, '{"supplier":"farm","location":"MAIN","expected_at":"2026-01-10T00:00:00Z","lines":[{"sku":"CHEESE","quantity":5}]}') AS s \gset
+SELECT throws_ok(format('SELECT oms.receive_supply(1, %s, 1, 2)', :s), 'OM011', NULL, 'which must be said');
+SELECT oms.receive_supply(1, :s, 1, 2, lot => 'C5', expires_at => '2026-06-01');
+SELECT is((SELECT on_hand::text || ' until ' || (expires_at AT TIME ZONE 'UTC')::date FROM oms.lot_level WHERE lot = 'C5'), '2 until 2026-06-01', 'a new lot');
+SELECT throws_ok(format('SELECT oms.receive_supply(1, %s, 1, 2, lot => %L, expires_at => %L)', :s, 'C5', '2026-06-02'), 'OM008', NULL, 'with one expiry');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'all agrees');
 
 -- verify() names each fault
