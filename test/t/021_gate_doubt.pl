@@ -54,6 +54,21 @@ is(may_have('FEW102', 8), 0, 'committed, they stay taken');
 is(may_have('FEW102', 7), 1, 'the others are not');
 is(counter(102), '0|0|f', 'and the counter is what the rows say');
 
+# A recall that is prepared stops the lot already, also for who reads the counter anew.
+$node->safe_psql('shop', <<'SQL');
+INSERT INTO oms.item (merchant_id, item_id, sku, title, tracking) VALUES (1, 190, 'LOT190', 'In lots', 'lot');
+INSERT INTO oms.price (merchant_id, item_id, currency, amount) VALUES (1, 190, 'EUR', 1);
+SELECT oms.receive_lot(1, 190, 1, 'A', 10, 'opening');
+BEGIN; SELECT oms.set_lot_status(1, 190, 'A', 'recalled'); PREPARE TRANSACTION 'recall';
+SQL
+is(may_have('LOT190', 1), 0, 'a prepared recall stops the lot');
+$node->safe_psql('shop', "ROLLBACK PREPARED 'recall'");
+is(may_have('LOT190', 4), 1, 'rolled back, it is for sale');
+$node->safe_psql('shop', "BEGIN; SELECT oms.set_lot_status(1, 190, 'A', 'recalled'); PREPARE TRANSACTION 'recall'");
+$node->safe_psql('shop', "COMMIT PREPARED 'recall'");
+is(may_have('LOT190', 1), 0, 'committed, it is not');
+is(counter(190), '-4|-4|f', 'and the counter is what the rows say');
+
 # A release that is prepared frees nothing before it is committed.
 my $order = place($node, 'shop', 'FEW103:10');
 $node->safe_psql('shop', "BEGIN; SELECT oms.cancel_order(1, $order); PREPARE TRANSACTION 'release'");
