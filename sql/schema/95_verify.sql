@@ -3,6 +3,7 @@
 CREATE OR REPLACE VIEW oms.verify_all AS
 SELECT merchant_id, rule, object, expected, found FROM oms.verify_inventory
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_transfer
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_item
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_cost
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_count
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_lot

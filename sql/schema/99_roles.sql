@@ -112,7 +112,8 @@ FROM (VALUES
 	('function', '{clerk,warehouse}', '{count_shortfall}'),
 	('function', '{clerk,warehouse,finance,analyst}', '{stock_as_of}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{stock_in_transit,count_due,count_lines}'),
-	('view', '{}', '{verify_transfer,verify_count}'),
+	('view', '{}', '{verify_transfer,verify_count,verify_item}'),
+	('function', '{}', '{item_kind_guard}'),
 	-- The owner alone
 	('function', '{}', '{install,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal

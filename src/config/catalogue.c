@@ -110,6 +110,9 @@ static OmsCache cache = {
 	.tables = {"item", "item_alias", "kit_component", "price"},
 };
 
+/* How often the catalogue was begun anew. */
+static uint64 generation = 0;
+
 static uint32
 hash_sku(const void *key, Size size)
 {
@@ -152,6 +155,7 @@ catalogue(void)
 	ctl.match = match_sku;
 	result->skus = hash_create("oms skus", 1024, &ctl, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	cache.data = result;
+	generation++;
 	return result;
 }
 
@@ -342,6 +346,12 @@ oms_catalogue_load(int32 merchant, int32 channel, const int64 *items, int nitems
 		PG_END_TRY();
 		oms_end();
 	} while (!cache.valid);
+}
+
+uint64
+oms_catalogue_mark(void)
+{
+	return cache.valid ? generation : generation + 1;
 }
 
 const OmsItem *

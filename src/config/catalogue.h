@@ -62,6 +62,8 @@ typedef struct OmsItem
  */
 extern void oms_catalogue_load(int32 merchant, int32 channel, const int64 *items, int nitems,
 							   char *const *skus, int nskus);
+/* A number that is another one once anything of the catalogue has changed, as far as this backend has heard. */
+extern uint64 oms_catalogue_mark(void);
 extern const OmsItem *oms_catalogue_item(int32 merchant, int64 item);
 /* The channel's alias first, then the item's own SKU. */
 extern const OmsItem *oms_catalogue_sku(int32 merchant, int32 channel, const char *sku);

@@ -75,6 +75,7 @@ static OmsStatement statements[] = {
 		"JOIN oms.item i ON i.merchant_id = $1 AND i.item_id = l.item_id "
 		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = l.order_id "
 		"JOIN oms.channel_location c ON c.merchant_id = $1 AND c.channel_id = o.channel_id "
+		"JOIN oms.location w ON w.merchant_id = $1 AND w.location_id = c.location_id AND w.active "
 		"WHERE l.merchant_id = $1 AND l.backordered > 0 AND ($2::bigint IS NULL OR l.item_id = $2) "
 		"AND ($3::int IS NULL OR c.location_id = $3) GROUP BY 1, 2, 4 ORDER BY 1, 3, 2",
 		3, {INT4OID, INT8OID, INT4OID}
@@ -84,9 +85,11 @@ static OmsStatement statements[] = {
 		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = l.order_id "
 		"LEFT JOIN oms.order_urgency u ON u.merchant_id = $1 AND u.order_id = l.order_id "
 		"LEFT JOIN oms.line_promise p ON p.merchant_id = $1 AND p.order_id = l.order_id AND p.line_no = l.line_no "
-		"WHERE l.merchant_id = $1 AND l.backordered > 0 AND l.item_id = ANY (ARRAY(SELECT $2 UNION ALL "
-		"SELECT k.kit_id FROM oms.kit_component k WHERE k.merchant_id = $1 AND k.item_id = $2)) "
-		"AND EXISTS (SELECT 1 FROM oms.channel_location c WHERE c.merchant_id = $1 AND c.channel_id = o.channel_id AND c.location_id = $3) "
+		"WHERE l.merchant_id = $1 AND l.backordered > 0 AND l.item_id = ANY (ARRAY(WITH RECURSIVE whole (item_id) AS (SELECT $2 UNION "
+		"SELECT k.kit_id FROM whole JOIN oms.kit_component k ON k.merchant_id = $1 AND k.item_id = whole.item_id) SELECT item_id FROM whole)) "
+		"AND EXISTS (SELECT 1 FROM oms.channel_location c "
+		"JOIN oms.location w ON w.merchant_id = $1 AND w.location_id = c.location_id AND w.active "
+		"WHERE c.merchant_id = $1 AND c.channel_id = o.channel_id AND c.location_id = $3) "
 		"ORDER BY CASE WHEN $4 = 'priority' THEN -coalesce(u.priority, 0)::bigint ELSE 0 END, "
 		"CASE WHEN $4 = 'promise' THEN coalesce(u.promised_at, p.original_at, 'infinity') END, o.placed_at, l.order_id, l.line_no "
 		"LIMIT $5 OFFSET $6 FOR NO KEY UPDATE OF o SKIP LOCKED",

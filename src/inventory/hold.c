@@ -55,7 +55,7 @@ static OmsStatement statements[] = {
 		5, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID, INT8OID}
 	},
 	[ST_ITEM] = {
-		"SELECT i.kind, EXISTS (SELECT 1 FROM oms.location l WHERE l.merchant_id = $1 AND l.location_id = $3) "
+		"SELECT i.kind, (SELECT l.active FROM oms.location l WHERE l.merchant_id = $1 AND l.location_id = $3) "
 		"FROM oms.item i WHERE i.merchant_id = $1 AND i.item_id = $2",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
@@ -306,7 +306,7 @@ read_end(FunctionCallInfo fcinfo, int duration, int instant, TimestampTz start, 
 	return true;
 }
 
-/* Refuses what cannot be held: unknown (OM002), or not on a shelf (OM011). */
+/* Refuses what cannot be held: unknown (OM002), not on a shelf (OM011), or at a location that is closed (OM008). */
 static void
 check_item(const OmsGateKey *key)
 {
@@ -314,8 +314,14 @@ check_item(const OmsGateKey *key)
 
 	if (oms_run(&statements[ST_ITEM], values, NULL) == 0)
 		oms_error_unknown("item", key->merchant, key->item);
-	if (!oms_get_bool(0, 2))
+	if (oms_is_null(0, 2))
 		oms_error_unknown("location", key->merchant, key->location);
+	if (!oms_get_bool(0, 2))
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("location %d is not active", key->location),
+				 errdetail("Nothing new is promised from it."),
+				 errhint("Set its active to true, or hold elsewhere.")));
 	if (strcmp(oms_get_text(0, 1), "stocked") != 0)
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),

@@ -382,6 +382,7 @@ oms_draft_resolve(OmsDraft *draft)
 		oms_draft_quantities(draft);
 		oms_catalogue_load(draft->merchant, draft->channel, items, nitems, skus, nskus);
 	}
+	draft->catalogue = oms_catalogue_mark();
 	for (i = 0; i < draft->nlines; i++)
 		resolve_line(draft, &draft->lines[i], country, region);
 	for (i = 0; i < draft->ncharges; i++)

@@ -110,6 +110,7 @@ typedef struct OmsDraft
 	/* computed */
 	bool		unmapped;
 	bool		unpriced;
+	uint64		catalogue;		/* mark of what it was resolved by */
 	int			nwaiting;		/* lines with units backordered */
 	Datum		placed_event;	/* data of its event, once added */
 	bool		repeated;		/* its external reference is an order already: order_id */

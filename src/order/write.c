@@ -363,6 +363,35 @@ promise_waiting(OmsDraft **drafts, int n, int nwaiting)
 }
 
 /*
+ * After the rows are written, which waits for whoever changes an item's kind:
+ * refuses (OM015) what was resolved by a kind that is gone.  A test of a
+ * number, when nothing has changed.
+ */
+static void
+check_kinds(const OmsDraft *draft)
+{
+	int			i;
+
+	if (likely(draft->catalogue == oms_catalogue_mark()))
+		return;
+	for (i = 0; i < draft->nlines; i++)
+	{
+		const OmsDraftLine *line = &draft->lines[i];
+		const OmsItem *item;
+
+		if (line->item == 0)
+			continue;
+		oms_catalogue_load(draft->merchant, draft->channel, &line->item, 1, NULL, 0);
+		item = oms_catalogue_item(draft->merchant, line->item);
+		if (item == NULL || item->kind != line->kind)
+			ereport(ERROR,
+					(errcode(OMS_BUSY),
+					 errmsg("item \"%s\" became another kind of item while it was ordered", line->sku),
+					 errhint("Try again.")));
+	}
+}
+
+/*
  * Writes the drafts.  Each has been resolved and admitted; its id is drawn
  * here unless it has one.  A draft whose external reference is an order
  * already, committed or by the time another session commits, is marked as
@@ -418,7 +447,10 @@ oms_draft_write(OmsDraft **drafts, int n)
 		oms_rows_insert(&statements[ST_CHARGES], &charges, 1);
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
+		{
+			check_kinds(drafts[i]);
 			announce(drafts[i]);
+		}
 	if (nwaiting > 0)
 		promise_waiting(drafts, n, nwaiting);
 }
