@@ -91,6 +91,8 @@ CREATE OR REPLACE TRIGGER currency_changed AFTER INSERT OR UPDATE OR DELETE OR T
 CREATE OR REPLACE TRIGGER currency_exponent BEFORE UPDATE OF exponent ON oms.currency
 	FOR EACH ROW WHEN (old.exponent <> new.exponent)
 	EXECUTE FUNCTION oms.guard_append_only('Amounts are held in that unit; a currency that is redenominated has a new code.');
+CREATE OR REPLACE TRIGGER currency_truncate BEFORE TRUNCATE ON oms.currency
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_append_only('Orders and prices name currencies.');
 CREATE OR REPLACE TRIGGER setting_definition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON oms.setting_definition
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.config_changed();
 CREATE OR REPLACE TRIGGER setting_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON oms.setting
