@@ -81,6 +81,9 @@ FROM (VALUES
 	('function', '{warehouse}', '{receive_lot,adjust_lot,set_lot_status,place_lot}'),
 	('function', '{clerk}', '{set_urgency,set_backorder_limit}'),
 	('function', '{app,clerk,warehouse}', '{hold_stock,extend_hold,release_stock,release_pending,allocate_backorders}'),
+	('function', '{clerk,warehouse,connector}', '{reserve,reserve_due,set_ship_date}'),
+	('function', '{clerk}', '{displace}'),
+	('function', '{app,clerk,warehouse}', '{preview_sourcing}'),
 	('function', '{app,clerk,connector}', '{published_quantity}'),
 	('function', '{warehouse,connector}', '{alert_low_stock}'),
 	-- Fulfilment and shipping
@@ -122,6 +125,7 @@ FROM (VALUES
 	('function', '{}', '{gate_truncate}'),
 	('function', '{}', '{supply_line_guard,supply_line_moved}'),
 	('function', '{}', '{promise_bound_guard,promise_bound_gate,reorder_rule_guard}'),
+	('function', '{}', '{sourcing_rule_guard}'),
 	('function', '{}', '{tariff_guard,tariff_part_guard,payment_event_fold,fulfilment_follow,prorate_step,prorate_final,stock_gate_entries}'),
 	('function', '{}', '{lot_guard,lot_follow,lot_stock_guard,lot_stock_gate,item_tracking_guard}'),
 	-- Views
@@ -137,11 +141,13 @@ FROM (VALUES
 	('view', '{clerk,warehouse,analyst}', '{ready_to_plan,ready_to_pick,ready_to_pack,ready_to_ship}'),
 	('view', '{clerk,finance,analyst}', '{refund_not_moved,payment_anomaly}'),
 	('view', '{warehouse,analyst}', '{tariff_gap}'),
+	('view', '{clerk,warehouse,analyst}', '{sourcing_decision}'),
 	('view', '{clerk,finance,analyst,connector}', '{task_queue,dead_letter,consumer_lag}'),
 	('view', '{}', '{payment_sum,payment_order,payment_fold,order_axes,return_part,stock_gate}'),
 	('view', '{}', '{verify_trigger}'),
 	('view', '{}', '{verify_promise_bound}'),
 	('view', '{}', '{verify_supply,verify_promise,verify_preorder}'),
+	('view', '{}', '{verify_sourcing}'),
 	('view', '{}', '{verify_all,verify_event,verify_inventory,verify_order,verify_backorder,verify_payment,verify_fulfilment,verify_returns,verify_shipping}')
 ) v (kind, profiles, names), unnest(v.names) n (name)
 ON CONFLICT (kind, name) DO UPDATE SET profiles = excluded.profiles;

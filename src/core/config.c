@@ -196,6 +196,8 @@ load_channels(MerchantConfig *config, MemoryContext context)
 	{
 		OmsChannel *channel = &config->channels[config->nchannels++];
 		const char *allocation;
+		const char *reserve;
+		const char *whole;
 		bool		isnull;
 		ArrayType  *locations = DatumGetArrayTypeP(oms_get(i, 8, &isnull));
 
@@ -216,6 +218,14 @@ load_channels(MerchantConfig *config, MemoryContext context)
 		allocation = require_setting(config, channel->channel, "allocation");
 		channel->allocation = strcmp(allocation, "strict") == 0 ? OMS_ALLOCATE_STRICT :
 			strcmp(allocation, "backorder") == 0 ? OMS_ALLOCATE_BACKORDER : OMS_ALLOCATE_NONE;
+		reserve = require_setting(config, channel->channel, "reserve");
+		channel->reserve = strcmp(reserve, "confirmation") == 0 ? OMS_RESERVE_CONFIRMATION :
+			strcmp(reserve, "manual") == 0 ? OMS_RESERVE_MANUAL :
+			strcmp(reserve, "ship_date") == 0 ? OMS_RESERVE_SHIP_DATE : OMS_RESERVE_PLACEMENT;
+		channel->reserve_days = pg_strtoint32(require_setting(config, channel->channel, "reserve_days"));
+		whole = require_setting(config, channel->channel, "reserve_whole");
+		channel->whole = strcmp(whole, "line") == 0 ? OMS_WHOLE_LINE :
+			strcmp(whole, "order") == 0 ? OMS_WHOLE_ORDER : OMS_WHOLE_NO;
 	}
 	for (i = 0; i < rows; i++)
 		config->channels[i].exponent = oms_currency_exponent(config->channels[i].currency);

@@ -16,6 +16,23 @@ typedef enum OmsAllocation
 	OMS_ALLOCATE_NONE
 } OmsAllocation;
 
+/* When an order's stock is asked for. */
+typedef enum OmsReserve
+{
+	OMS_RESERVE_PLACEMENT,
+	OMS_RESERVE_CONFIRMATION,
+	OMS_RESERVE_MANUAL,
+	OMS_RESERVE_SHIP_DATE
+} OmsReserve;
+
+/* What of an order is promised all or not at all. */
+typedef enum OmsWhole
+{
+	OMS_WHOLE_NO,
+	OMS_WHOLE_LINE,
+	OMS_WHOLE_ORDER
+} OmsWhole;
+
 typedef struct OmsChannel
 {
 	int32		merchant;
@@ -30,6 +47,9 @@ typedef struct OmsChannel
 	bool		confirm;		/* setting confirmation = auto */
 	OmsRounding rounding;
 	OmsAllocation allocation;
+	OmsReserve	reserve;
+	int			reserve_days;
+	OmsWhole	whole;
 	int			nlocations;
 	int32	   *locations;		/* active ones, by priority, then id */
 } OmsChannel;

@@ -11,6 +11,7 @@
 #include "event/event.h"
 #include "fulfilment/lot_pick.h"
 #include "inventory/supply.h"
+#include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_confirm_pick);
 PG_FUNCTION_INFO_V1(oms_short_pick);
@@ -224,6 +225,7 @@ oms_short_pick(PG_FUNCTION_ARGS)
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
 	oms_promise_waiting(call.merchant, &(OmsWaitingLine) {fulfilment.order_id, line_no, head.channel, 0, quantity}, 1, false);
+	oms_reserve_after_short_pick(&head, line_no, parts > 1 ? 0 : item, fulfilment.location);
 	result = quantity;
 	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);

@@ -22,6 +22,7 @@
 #include "event/event.h"
 #include "inventory/bound.h"
 #include "inventory/inventory.h"
+#include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_set_backorder_limit);
 PG_FUNCTION_INFO_V1(oms_allocate_backorders);
@@ -81,7 +82,7 @@ static OmsStatement statements[] = {
 		3, {INT4OID, INT8OID, INT4OID}
 	},
 	[ST_WAITING] = {
-		"SELECT l.order_id, l.line_no FROM oms.order_line l "
+		"SELECT l.order_id, l.line_no, o.channel_id FROM oms.order_line l "
 		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = l.order_id "
 		"LEFT JOIN oms.order_urgency u ON u.merchant_id = $1 AND u.order_id = l.order_id "
 		"LEFT JOIN oms.line_promise p ON p.merchant_id = $1 AND p.order_id = l.order_id AND p.line_no = l.line_no "
@@ -126,6 +127,7 @@ typedef struct Waiting
 {
 	int64		order_id;
 	int32		line_no;
+	int32		channel;
 } Waiting;
 
 /* Moves the item's count; an order (strict) may not pass the limit. */
@@ -305,6 +307,19 @@ fill_line(int32 merchant, const Waiting *line, int32 location)
 	return units;
 }
 
+/* Fills one line, whose order is locked, by the rules of sourcing; returns the units. */
+static int64
+source_line(int32 merchant, const Waiting *line)
+{
+	const OmsChannel *channel = oms_channel(merchant, line->channel);
+	OmsOrderHead head;
+	int32		missing;
+	bool		all = channel->whole == OMS_WHOLE_ORDER;
+
+	oms_order_lock(merchant, line->order_id, &head);
+	return oms_reserve_units(&head, all ? 0 : line->line_no, false, &missing);
+}
+
 int64
 oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit)
 {
@@ -335,13 +350,15 @@ oms_backorder_fill(int32 merchant, int64 item, int32 location, bool kit)
 		{
 			lines[i].order_id = oms_get_int64(i, 1);
 			lines[i].line_no = oms_get_int32(i, 2);
+			lines[i].channel = oms_get_int32(i, 3);
 		}
 		for (i = 0; i < rows; i++)
 		{
 			int64		units;
 
 			CHECK_FOR_INTERRUPTS();
-			units = fill_line(merchant, &lines[i], location);
+			units = oms_sourcing_applies(merchant, lines[i].channel) ? source_line(merchant, &lines[i]) :
+				fill_line(merchant, &lines[i], location);
 			filled += units;
 			/* What still waits is met again by the next batch. */
 			if (units == 0)

@@ -21,6 +21,7 @@
 #include "order/draft.h"
 #include "order/order.h"
 #include "order/place.h"
+#include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_place_orders);
 
@@ -341,7 +342,7 @@ fetch_chunk(Batch *batch, Portal portal, int64 limit)
 {
 	uint64		i;
 
-	SPI_cursor_fetch(portal, true, (long) Min(limit, CHUNK));
+	SPI_cursor_fetch(portal, true, oms_sourcing_counts(batch->merchant) ? 1 : (long) Min(limit, CHUNK));
 	batch->n = (int) SPI_processed;
 	for (i = 0; i < SPI_processed; i++)
 	{

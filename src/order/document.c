@@ -14,7 +14,7 @@
 static const char *const order_fields[] = {
 	"channel", "external_ref", "customer", "email", "phone", "language", "currency", "ship_to", "bill_to",
 	"placed_at", "origin", "instructions", "gift_note", "tax_included", "location", "allocation", "confirm",
-	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", NULL
+	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", "ship_at", NULL
 };
 static const char *const line_fields[] = {
 	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
@@ -301,6 +301,7 @@ oms_draft_from_document(int32 merchant, Datum datum, const char *actor)
 	draft->ship_to = read_address(document, "ship_to");
 	draft->bill_to = read_address(document, "bill_to");
 	draft->placed_at_given = oms_json_timestamp(document, NULL, "placed_at", &draft->placed_at);
+	(void) oms_json_timestamp(document, NULL, "ship_at", &draft->ship_at);
 	draft->tax_included = oms_json_bool(document, NULL, "tax_included", draft->tax_included);
 	draft->confirm = oms_json_bool(document, NULL, "confirm", draft->confirm);
 	location = oms_json_text(document, NULL, "location", OMS_KEY_LENGTH, false);
@@ -309,6 +310,7 @@ oms_draft_from_document(int32 merchant, Datum datum, const char *actor)
 		draft->locations = palloc(sizeof(int32));
 		draft->locations[0] = oms_location_id(merchant, location);
 		draft->nlocations = 1;
+		draft->located = true;
 	}
 	read_allocation(draft, document);
 	read_holds(draft, document);

@@ -16,6 +16,7 @@
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
 #include "order/draft.h"
+#include "order/sourcing.h"
 
 enum
 {
@@ -73,6 +74,9 @@ new_draft(const OmsChannel *channel, const char *actor)
 	draft->allocation = channel->allocation;
 	draft->confirm = channel->confirm;
 	draft->tax_included = channel->tax_included;
+	draft->reserve = channel->reserve;
+	draft->reserve_days = channel->reserve_days;
+	draft->whole = channel->whole;
 	draft->nlocations = channel->nlocations;
 	draft->locations = palloc((channel->nlocations + 1) * sizeof(int32));
 	memcpy(draft->locations, channel->locations, channel->nlocations * sizeof(int32));
@@ -121,6 +125,7 @@ oms_draft_of_order(int32 merchant, int32 channel)
 		oms_error_unknown("channel", merchant, channel);
 	draft = new_draft(found, NULL);
 	draft->accepted = true;
+	draft->reserve = OMS_RESERVE_PLACEMENT;
 	return draft;
 }
 
@@ -409,9 +414,8 @@ add_promise(OmsDraft *draft, int line, const OmsGateKey *key, int64 quantity, co
 	promise->bounds = *bounds;
 }
 
-/* Tries to promise units of a line at one location, all parts of a kit or none. */
-static bool
-promise_units(OmsDraft *draft, int index, int32 location, int64 units)
+bool
+oms_draft_promise(OmsDraft *draft, int index, int32 location, int64 units)
 {
 	OmsDraftLine *line = &draft->lines[index];
 	OmsComponent single = {line->item, 1};
@@ -470,7 +474,7 @@ split_line(OmsDraft *draft, int index)
 	{
 		int64		units = Min(units_at(draft, line, draft->locations[i]), line->quantity - line->allocated);
 
-		if (units > 0 && promise_units(draft, index, draft->locations[i], units))
+		if (units > 0 && oms_draft_promise(draft, index, draft->locations[i], units))
 			line->allocated += (int32) units;
 	}
 }
@@ -487,7 +491,7 @@ admit_line(OmsDraft *draft, int index)
 	int			i;
 
 	for (i = 0; i < draft->nlocations; i++)
-		if (promise_units(draft, index, draft->locations[i], line->quantity))
+		if (oms_draft_promise(draft, index, draft->locations[i], line->quantity))
 		{
 			line->allocated = line->quantity;
 			return;
@@ -562,6 +566,7 @@ use_holds(OmsDraft *draft)
 	}
 	draft->locations = locations;
 	draft->nlocations = n;
+	draft->nheld = held;
 }
 
 /*
@@ -574,24 +579,29 @@ oms_draft_admit(OmsDraft *draft)
 {
 	int64	   *backordered = NULL;
 	int			nbackordered = 0;
+	bool		sourced;
 	int			i;
 
+	if ((draft->reserve != OMS_RESERVE_PLACEMENT || draft->ship_at != 0) && oms_reserve_later(draft))
+		return;
 	if (draft->allocation == OMS_ALLOCATE_NONE)
 		return;
 	if (draft->nholds > 0)
 		use_holds(draft);
+	sourced = draft->nlocations > 0 && !draft->located && oms_sourcing_admit(draft);
 	for (i = 0; i < draft->nlines; i++)
 	{
 		OmsDraftLine *line = &draft->lines[i];
 
-		if (line->item == 0 || line->kind == OMS_SERVICE)
+		if (line->item == 0 || line->kind == OMS_SERVICE || line->quantity == 0)
 			continue;
 		if (draft->nlocations == 0)
 			ereport(ERROR,
 					(errcode(OMS_CONFIGURATION),
 					 errmsg("channel %d has no location to promise from", draft->channel),
 					 errhint("Insert one into oms.channel_location.")));
-		admit_line(draft, i);
+		if (!sourced)
+			admit_line(draft, i);
 		if (line->allocated == line->quantity)
 			continue;
 		line->preorder = oms_preorder_open(draft->merchant, line->item);

@@ -55,7 +55,16 @@ typedef struct OmsDraftLine
 	int32		allocated;
 	int32		backordered;
 	int64		preorder;		/* that takes what is backordered; 0: none */
+	int32		line_no;		/* these two: of an order that is there */
+	int32		ordered;		/* all its units; quantity: those that stock is asked for */
 } OmsDraftLine;
+
+/* A location that a line is promised from, or was shipped from, already. */
+typedef struct OmsUsed
+{
+	int32		line_no;
+	int32		location;
+} OmsUsed;
 
 typedef struct OmsDraftCharge
 {
@@ -81,6 +90,9 @@ typedef struct OmsDraft
 	OmsAllocation allocation;
 	bool		confirm;
 	bool		tax_included;
+	OmsReserve	reserve;
+	int			reserve_days;
+	OmsWhole	whole;
 	int			nlocations;
 	int32	   *locations;
 	/* given */
@@ -101,6 +113,8 @@ typedef struct OmsDraft
 	Datum		bill_to;
 	bool		tax_exempt;
 	int64		order_discount;
+	bool		located;		/* its location is given */
+	TimestampTz ship_at;		/* 0: not said */
 	int			nholds;			/* stock holds that become its promises */
 	int64	   *holds;
 	int			nlines;
@@ -123,6 +137,13 @@ typedef struct OmsDraft
 	int64		other_charges;
 	int64		tax;
 	int64		total;
+	int			nheld;			/* first of locations: those of its holds */
+	int			nused;
+	OmsUsed    *used;			/* of an order that is there: where it is promised from */
+	struct OmsSourcing *sourcing;	/* why it is promised from where it is; null: the plain way */
+	bool		scheduled;		/* it has a row of order_schedule: */
+	bool		later;			/* its stock is asked for later */
+	TimestampTz due_at;			/* 0: by no date */
 	int			npromises;
 	int			maxpromises;
 	OmsPromise *promises;
@@ -144,6 +165,8 @@ extern void oms_draft_quantities(OmsDraft *draft);
 /* draft.c */
 extern void oms_draft_admit(OmsDraft *draft);
 extern void oms_draft_give_back(OmsDraft *draft);
+/* Tries to promise units of a line (index) at a location, all parts of a kit or none. */
+extern bool oms_draft_promise(OmsDraft *draft, int index, int32 location, int64 units);
 
 /* write.c: writes resolved and admitted drafts of one merchant, all in a few statements. */
 extern void oms_draft_write(OmsDraft **drafts, int n);

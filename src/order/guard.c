@@ -16,6 +16,7 @@
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
 #include "order/order.h"
+#include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_sales_order_guard);
 PG_FUNCTION_INFO_V1(oms_sales_order_moved);
@@ -216,6 +217,8 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 	/* An order of charges alone is completed by being confirmed; cancelled, its charges fall away. */
 	if (strcmp(to, "confirmed") == 0 || strcmp(to, "cancelled") == 0)
 		oms_order_refresh(event.merchant, event.order_id);
+	if (strcmp(to, "confirmed") == 0)
+		oms_reserve_confirmed(event.merchant, event.order_id);
 	if (strcmp(to, "cancelled") == 0)
 		oms_message_add(event.merchant, event.order_id, "cancellation", "cancelled", event.data);
 	oms_end();

@@ -17,6 +17,7 @@
 #include "inventory/supply.h"
 #include "order/draft.h"
 #include "order/order.h"
+#include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_map_lines);
 
@@ -76,11 +77,15 @@ typedef struct Waiting
  * becomes a backorder, for the order has been accepted.
  */
 static void
-map_line(int32 merchant, int64 item, const Waiting *waiting)
+map_line(const OmsOrderHead *head, int64 item, const Waiting *waiting)
 {
+	int32		merchant = head->merchant;
 	OmsDraft   *draft = oms_draft_of_order(merchant, waiting->channel);
 	OmsDraftLine line = {0};
 	Datum		values[6];
+	bool		sourced;
+	bool		waits;
+	int32		missing;
 	int			i;
 
 	line.item = item;
@@ -91,6 +96,10 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 	oms_draft_resolve(draft);
 	if (draft->allocation == OMS_ALLOCATE_STRICT)
 		draft->allocation = OMS_ALLOCATE_BACKORDER;
+	sourced = draft->allocation != OMS_ALLOCATE_NONE && line.kind != OMS_SERVICE && oms_sourcing_applies(merchant, waiting->channel);
+	waits = oms_reserve_waits(merchant, waiting->order_id);
+	if (sourced || waits)
+		draft->allocation = OMS_ALLOCATE_NONE;
 	if (draft->nlocations > 0)
 		oms_draft_admit(draft);
 	else if (draft->allocation != OMS_ALLOCATE_NONE && line.kind != OMS_SERVICE)
@@ -123,6 +132,8 @@ map_line(int32 merchant, int64 item, const Waiting *waiting)
 	if (line.backordered > 0)
 		oms_promise_waiting(merchant, &(OmsWaitingLine) {waiting->order_id, waiting->line_no, waiting->channel, line.preorder, line.backordered},
 							1, false);
+	if (sourced && !waits)
+		(void) oms_reserve_units(head, waiting->line_no, true, &missing);
 }
 
 /*
@@ -216,7 +227,7 @@ oms_map_lines(PG_FUNCTION_ARGS)
 		waiting[i].units = oms_run(&statements[ST_UNITS], values, NULL) > 0 ? oms_get_int32(0, 1) : 0;
 		if (waiting[i].units > 0)
 		{
-			map_line(merchant, item, &waiting[i]);
+			map_line(&head, item, &waiting[i]);
 			announce(merchant, item, &waiting[i]);
 		}
 		release_when_mapped(merchant, &waiting[i]);

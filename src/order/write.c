@@ -13,6 +13,7 @@
 #include "inventory/supply.h"
 #include "order/draft.h"
 #include "order/order.h"
+#include "order/sourcing.h"
 
 /* Columns in the order of the scripts in sql/schema. */
 enum
@@ -406,6 +407,8 @@ oms_draft_write(OmsDraft **drafts, int n)
 	OmsRows    *charges = NULL;
 	bool		references = false;
 	int			nwaiting = 0;
+	bool		sourced = false;
+	bool		scheduled = false;
 	int			i;
 
 	sets[0] = oms_rows_for(&orders_target);
@@ -434,6 +437,8 @@ oms_draft_write(OmsDraft **drafts, int n)
 		add_promises(sets[2], drafts[i]);
 		add_event(sets[3], drafts[i]);
 		add_asked(&asked, sets[3], drafts[i]);
+		sourced = sourced || drafts[i]->sourcing != NULL;
+		scheduled = scheduled || drafts[i]->scheduled;
 	}
 	if (!references)
 		oms_rows_insert(&statements[ST_ALL], sets, 4);
@@ -445,6 +450,10 @@ oms_draft_write(OmsDraft **drafts, int n)
 		oms_rows_run(&statements[ST_ASKED], &asked, 1);
 	if (charges != NULL)
 		oms_rows_insert(&statements[ST_CHARGES], &charges, 1);
+	if (sourced)
+		oms_sourcing_write(drafts, n);
+	if (scheduled)
+		oms_schedule_write(drafts, n);
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
 		{

@@ -279,6 +279,54 @@ compare_answers(const void *va, const void *vb)
 	return strcmp(a->service->service, b->service->service);
 }
 
+/* Whether the address has a country that prices can be looked up for. */
+static bool
+has_country(Jsonb *address)
+{
+	JsonbValue *country = address != NULL && JsonContainerIsObject(&address->root) ?
+		oms_json_find(&address->root, "country") : NULL;
+
+	return country != NULL && country->type == jbvString && country->val.string.len == 2 &&
+		oms_rate_country(pnstrdup(country->val.string.val, 2)) != 0;
+}
+
+bool
+oms_rate_cheapest(int32 merchant, Jsonb *from, Jsonb *to, int64 weight_g, TimestampTz at,
+				  const char *currency, int64 *price)
+{
+	OmsPath		path = {NULL, "address", 0};
+	OmsRateParcel parcel = {0};
+	Request		request = {0};
+	OmsService *services;
+	bool		found = false;
+	int			nservices;
+	int			i;
+
+	if (!has_country(from) || !has_country(to) || weight_g > OMS_RATE_MAX_WEIGHT_G)
+		return false;
+	read_address(&from->root, &path, &request.from);
+	read_address(&to->root, &path, &request.to);
+	parcel.weight_g = weight_g;
+	request.parcels = &parcel;
+	request.nparcels = 1;
+	request.at = at;
+	services = oms_services(merchant, &nservices);
+	for (i = 0; i < nservices; i++)
+	{
+		Answer		answer;
+
+		if (!services[i].active)
+			continue;
+		ask(merchant, &services[i], &request, &answer);
+		if (answer.refusal != NULL || strcmp(answer.tariff->currency, currency) != 0 ||
+			(found && answer.quote.total >= *price))
+			continue;
+		*price = answer.quote.total;
+		found = true;
+	}
+	return found;
+}
+
 /* Per parcel: billable weight, what decided it, base price, surcharges. */
 static Datum
 parcels_json(const Answer *answer, int nparcels)

@@ -7,6 +7,7 @@
 #define OMS_TARIFF_H
 
 #include "shipping/rate_core.h"
+#include "utils/jsonb.h"
 
 typedef struct OmsTariff
 {
@@ -56,6 +57,14 @@ extern int32 oms_tariff_region(const OmsTariff *tariff, const char *region);
 
 /* Upper case of a region by the rules of the default collation. */
 extern char *oms_tariff_region_key(const char *region);
+
+/*
+ * The lowest price in a currency of one parcel from address to address, with
+ * any active service; false when there is none, or an address has no country.
+ * Raises OM003 for a malformed address, OM016 for an unusable tariff.
+ */
+extern bool oms_rate_cheapest(int32 merchant, Jsonb *from, Jsonb *to, int64 weight_g, TimestampTz at,
+							  const char *currency, int64 *price);
 
 /* The rows a guard has seen as draft may now be of an active tariff. */
 extern void oms_tariff_guard_forget(void);
