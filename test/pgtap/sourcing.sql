@@ -1,6 +1,6 @@
 -- Sourcing: each strategy with predicted results, split limits, rejections with their reasons, exclusions, and re-sourcing.
 BEGIN;
-SELECT plan(89);
+SELECT plan(92);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name, address) VALUES
 	(1, 2, 'PAR', 'Paris', '{"country": "FR", "postcode": "75001"}'), (1, 3, 'MUC', 'Munich', '{"country": "DE", "postcode": "80331"}'),
@@ -309,10 +309,18 @@ SELECT pg_temp.stock(1, (SELECT string_agg(n || '=' || n - 100, ' ') FROM genera
 SELECT pg_temp.place('A=100') AS o \gset
 SELECT is((SELECT count(*) || ' ' || max(promised) FROM oms.sourcing_decision WHERE order_id = :o AND units > 0), '3 100', '40 + 39 + 21 of forty locations');
 
+-- What is reserved for the channel comes last, within the limit
+DELETE FROM oms.channel_location WHERE location_id > 100;
+UPDATE oms.sourcing_rule SET max_shipments = 1, fewest = false;
+SELECT pg_temp.stock(4, '1=2 2=5') \g /dev/null
+SELECT oms.hold_stock(1, 4, 2, 3, expires_at => '2999-01-01', channel => 1, purpose => 'reserve') > 0 AS held, oms.hold_stock(1, 4, 1, 1, expires_at => '2999-01-01', channel => 1, purpose => 'reserve') > 0 AS other \gset
+SELECT pg_temp.place('C=6') AS o \gset
+SELECT is(pg_temp.promised(:o) || ' ' || pg_temp.lines(:o), '1:4@2=5 5+1', 'two that are free, and three that are reserved for the channel there');
+SELECT is(pg_temp.why(:o), '1:1=1 split_limit, 2:2=2 chosen, 3:3=3 no_stock, 4:4=4 no_stock, 5:5=5 no_stock', 'the others stay reserved');
+SELECT is(pg_temp.free(:o), :o ::bigint, 'freed');
 -- A bound holds for several locations together, which their counters do not show
 INSERT INTO oms.promise_bound (merchant_id, bound_id, item_id, channel_id, quantity) VALUES (1, 1, 4, 1, (SELECT coalesce(sum(quantity), 0) FROM oms.reservation WHERE item_id = 4) + 5);
-UPDATE oms.sourcing_rule SET max_shipments = NULL, fewest = false;
-DELETE FROM oms.channel_location WHERE location_id > 100;
+UPDATE oms.sourcing_rule SET max_shipments = NULL;
 SELECT pg_temp.stock(4, '1=4 2=4 3=4') \g /dev/null
 SELECT pg_temp.place('C=8') AS o \gset
 SELECT is(pg_temp.promised(:o) || ' ' || pg_temp.lines(:o), '1:4@1=4 1:4@2=1 5+3', 'as many as the bound allows');
