@@ -52,7 +52,7 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_LOCK_LIMITS] = {
-		"SELECT 1 FROM oms.backorder_limit WHERE merchant_id = $1 AND item_id = ANY ($2) ORDER BY item_id FOR NO KEY UPDATE",
+		"SELECT 1 FROM oms.backorder_limit WHERE merchant_id = $1 AND (item_id = ANY ($2) OR $2 IS NULL) ORDER BY item_id FOR NO KEY UPDATE",
 		2, {INT4OID, INT8ARRAYOID}
 	},
 	[ST_COUNT] = {
@@ -217,7 +217,7 @@ oms_backorder_lock(int32 merchant, const int64 *items, int n)
 		ids[i] = Int64GetDatum(items[i]);
 	values[1] = PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	oms_begin();
-	oms_run(&statements[ST_LOCK_LIMITS], values, NULL);
+	oms_run(&statements[ST_LOCK_LIMITS], values, items == NULL ? " n" : NULL);
 	oms_end();
 }
 

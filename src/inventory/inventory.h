@@ -58,7 +58,8 @@ extern void oms_backorder_count(TriggerData *trigdata);
 
 /*
  * Locks the limits of items in the order of their ids, so that two orders that
- * backorder the same items do not wait for each other.
+ * backorder the same items do not wait for each other; of all items when items
+ * is null, for who does not know yet which ones will follow.
  */
 extern void oms_backorder_lock(int32 merchant, const int64 *items, int n);
 

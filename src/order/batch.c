@@ -137,6 +137,7 @@ static void
 read_step(Batch *batch, Staged *staged)
 {
 	staged->draft = oms_draft_from_document(batch->merchant, staged->document, batch->actor);
+	staged->draft->of_batch = true;
 }
 
 static void

@@ -613,7 +613,9 @@ oms_draft_admit(OmsDraft *draft)
 			backordered = palloc(draft->nlines * sizeof(int64));
 		backordered[nbackordered++] = line->item;
 	}
-	if (nbackordered > 1)
+	if (draft->of_batch && nbackordered > 0)
+		oms_backorder_lock(draft->merchant, NULL, 0);
+	else if (nbackordered > 1)
 		oms_backorder_lock(draft->merchant, backordered, nbackordered);
 }
 

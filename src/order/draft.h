@@ -88,6 +88,7 @@ typedef struct OmsDraft
 	int			exponent;
 	OmsRounding rounding;
 	OmsAllocation allocation;
+	bool		of_batch;		/* other orders come before and after it in the transaction */
 	bool		confirm;
 	bool		tax_included;
 	OmsReserve	reserve;
