@@ -35,6 +35,10 @@ CREATE FUNCTION oms.available(merchant int, item bigint, location int DEFAULT NU
 			AND l.on_hand <> 0 AND (l.stopped OR l.sell_by <= oms.clock())), 0)::bigint $$;
 COMMENT ON FUNCTION oms.available(int, bigint, int) IS 'Units of an item that may still be promised, at a location or (null) at all: on hand - unavailable - safety - promised - held - units of lots that are expired or stopped. From the rows, so it runs on a standby';
 
+CREATE FUNCTION oms.available(merchant int, items bigint[], location int DEFAULT NULL) RETURNS TABLE (item_id bigint, available bigint)
+	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_available_list';
+COMMENT ON FUNCTION oms.available(int, bigint[], int) IS 'The same for a list of items, in its order, in one pass over the counters of the gate, for shop pages: what any other session could be promised at the location at this moment, so what open transactions have taken is gone and what this one gives back is not there yet; at rest the same figure. Items without a usable counter, and a null location, are answered from the rows; so is everything on a standby. Raises OM011';
+
 CREATE FUNCTION oms.stock_gate_entries() RETURNS TABLE (merchant_id int, item_id bigint, location_id int,
 		counter bigint, pins int, hits bigint, doubtful boolean)
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_stock_gate_entries';

@@ -627,6 +627,30 @@ oms_gate_available(const OmsGateKey *key)
 	return (int64) pg_atomic_read_u64(&hold->entry->counter) + hold->deferred + hold->credit;
 }
 
+bool
+oms_gate_peek(const OmsGateKey *key, int64 *available)
+{
+	EntryKey	entry_key;
+	Entry	   *entry;
+	bool		known;
+
+	if (table == NULL)
+		attach();
+	memset(&entry_key, 0, sizeof(entry_key));
+	entry_key.database = MyDatabaseId;
+	entry_key.relation = relations()[0];
+	entry_key.key = *key;
+	entry = dshash_find(table, &entry_key, false);
+	if (entry == NULL)
+		return false;
+	SpinLockAcquire(&entry->mutex);
+	known = entry->state == ENTRY_READY && !entry->doubtful && !is_past(entry) && pg_atomic_read_u32(&entry->expiring) == 0;
+	*available = (int64) pg_atomic_read_u64(&entry->counter);
+	SpinLockRelease(&entry->mutex);
+	dshash_release_lock(table, entry);
+	return known;
+}
+
 void
 oms_gate_restart(const OmsGateKey *key)
 {

@@ -39,6 +39,13 @@ extern void oms_gate_give_covered(const OmsGateKey *key, int64 quantity);
 extern int64 oms_gate_available(const OmsGateKey *key);
 
 /*
+ * What any other transaction could take now, without pinning or loading the
+ * counter; false when it is not in memory, cannot be believed as it is, or
+ * counts holds that may have expired.
+ */
+extern bool oms_gate_peek(const OmsGateKey *key, int64 *available);
+
+/*
  * Sets a counter that is not in use to zero, whatever was left of it in memory:
  * its rows are only now being written.  OM015 when somebody uses it.
  */

@@ -19,6 +19,10 @@ INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 20001, 'LAST'
 INSERT INTO oms.price (merchant_id, item_id, currency, amount) VALUES (1, 20001, 'EUR', 1);
 INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause) VALUES (1, 1, 20001, 'opening', 100, 'benchmark');
 
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 20002, 'WANTED', 'Promised a hundred thousand times');
+INSERT INTO oms.price (merchant_id, item_id, currency, amount) VALUES (1, 20002, 'EUR', 1);
+INSERT INTO oms.stock_movement (merchant_id, location_id, item_id, kind, quantity, cause) VALUES (1, 1, 20002, 'opening', 1000000, 'benchmark');
+
 -- An attempt that may be refused, so that the client goes on.
 CREATE SCHEMA bench;
 CREATE FUNCTION bench.try_place(customer bigint, item bigint) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -27,3 +31,6 @@ BEGIN
 EXCEPTION WHEN SQLSTATE 'OM001' THEN
 	RETURN NULL;
 END $$;
+
+-- Lists of a thousand items.
+CREATE TABLE bench.list AS SELECT (g - 1) / 1000 AS n, array_agg(g::bigint) AS items FROM generate_series(1, 9000) g GROUP BY 1;
