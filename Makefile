@@ -90,10 +90,9 @@ demo test bench lint docs:
 	@test/tool/setup $@
 	@test/tool/$@
 
-# The random load on the gate, long and wide; SEED=n repeats one.
+# The random load on the gate, long: N promises; SEED=n repeats one.
 .PHONY: soak
-soak: export SOAK_SECONDS ?= 600
-soak: export CLIENTS ?= 64
+soak: export N ?= 10000000
 soak:
 	@test/tool/setup test
 	@ONLY=tap T=022_gate_random test/tool/test
