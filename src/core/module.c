@@ -54,6 +54,7 @@ _PG_init(void)
 {
 	keep_heap();
 	oms_clock_init();
+	oms_statement_init();
 	oms_cache_init();
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);

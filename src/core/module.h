@@ -7,6 +7,7 @@
 #define OMS_MODULE_H
 
 extern void oms_clock_init(void);
+extern void oms_statement_init(void);
 extern void oms_cache_init(void);
 
 #endif							/* OMS_MODULE_H */

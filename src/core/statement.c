@@ -8,12 +8,14 @@
 #include "core/oms.h"
 
 #include "catalog/namespace.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
 #include "core/guard.h"
+#include "core/module.h"
 
 /* What oms_end() gives back of a frame opened by oms_begin*(). */
 typedef struct OmsFrame
@@ -23,6 +25,7 @@ typedef struct OmsFrame
 	Oid			userid;			/* InvalidOid: the user was not switched */
 	int			sec_context;
 	OmsCommand	command;
+	ErrorContextCallback on_error;
 } OmsFrame;
 
 #define MAX_FRAMES 64
@@ -33,6 +36,35 @@ static int	nframes = 0;
 /* Depth of statements that may write guarded tables; see guard.c. */
 static int	guard_open = 0;
 
+/* oms.lock_wait: how long a command waits for a lock, in ms; the session's lock_timeout where that is shorter. */
+static int	lock_wait = 15000;
+static int	outer_lock_timeout;
+
+/* Called once, when the module is loaded. */
+void
+oms_statement_init(void)
+{
+	DefineCustomIntVariable("oms.lock_wait",
+							"How long a command waits for a row that another one has locked before it raises OM015.",
+							"0: without end. The session's lock_timeout counts where it is shorter.",
+							&lock_wait, 15000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+/*
+ * Within oms there is one code for "somebody else has it, try again": a lock
+ * that was waited for too long, and a deadlock, are OM015.
+ */
+static void
+on_error(void *arg)
+{
+	int			code = geterrcode();
+
+	if (code != ERRCODE_LOCK_NOT_AVAILABLE && code != ERRCODE_T_R_DEADLOCK_DETECTED)
+		return;
+	errcode(OMS_BUSY);
+	errhint("Another transaction has what this one needs. Nothing was written: run it again.");
+}
+
 /*
  * Drops the frames that an abort left behind; PostgreSQL itself gives back
  * user, settings and SPI.
@@ -40,15 +72,19 @@ static int	guard_open = 0;
 void
 oms_statement_abort(int nest_level)
 {
+	bool		any = nframes > 0;
+
 	while (nframes > 0 && frames[nframes - 1].nest_level >= nest_level)
 		nframes--;
+	if (any && nframes == 0)
+		LockTimeout = outer_lock_timeout;
 	if (nest_level <= 1)
 		guard_open = 0;
 }
 
 /*
- * Opens SPI with search_path pinned.  Functions declared with SET search_path
- * find it pinned already and pay nothing.
+ * Opens SPI with search_path pinned and waits for locks bounded.  Functions
+ * declared with SET search_path find it pinned already and pay nothing.
  */
 void
 oms_begin(void)
@@ -64,7 +100,16 @@ oms_begin(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("SPI_connect failed")));
+	if (nframes == 0)
+	{
+		outer_lock_timeout = LockTimeout;
+		if (lock_wait > 0 && (LockTimeout == 0 || LockTimeout > lock_wait))
+			LockTimeout = lock_wait;
+	}
 	frame = &frames[nframes++];
+	frame->on_error.callback = on_error;
+	frame->on_error.previous = error_context_stack;
+	error_context_stack = &frame->on_error;
 	frame->nest_level = GetCurrentTransactionNestLevel();
 	frame->guc_level = 0;
 	frame->userid = InvalidOid;
@@ -105,6 +150,9 @@ oms_end(void)
 	if (frame->guc_level > 0)
 		AtEOXact_GUC(true, frame->guc_level);
 	SPI_finish();
+	error_context_stack = frame->on_error.previous;
+	if (nframes == 0)
+		LockTimeout = outer_lock_timeout;
 }
 
 /* Says who does the running command and why, until its oms_end(). */
