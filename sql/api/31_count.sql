@@ -18,7 +18,9 @@ CREATE FUNCTION oms.count_shortfall(merchant int, item bigint, location int, cou
 		SELECT s.order_id, s.line_no, s.tier, o.placed_at, least(s.units, sum(s.units) OVER (ORDER BY s.tier,
 				coalesce(u.priority, 0) DESC, o.placed_at, s.order_id, s.line_no) - greatest($4 - coalesce((
 				SELECT k.damaged + k.quality_control + k.quarantine FROM oms.stock k
-				WHERE k.merchant_id = $1 AND k.item_id = $2 AND k.location_id = $3), 0), 0)) AS short
+				WHERE k.merchant_id = $1 AND k.item_id = $2 AND k.location_id = $3), 0) - coalesce((
+				SELECT sum(l.on_hand - l.damaged - l.quality_control - l.quarantine) FROM oms.lot_stock l
+				WHERE l.merchant_id = $1 AND l.item_id = $2 AND l.location_id = $3 AND (l.stopped OR l.sell_by <= oms.clock())), 0), 0)) AS short
 		FROM slice s
 		JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = s.order_id
 		LEFT JOIN oms.order_urgency u ON u.merchant_id = $1 AND u.order_id = s.order_id)
@@ -29,9 +31,9 @@ CREATE FUNCTION oms.count_shortfall(merchant int, item bigint, location int, cou
 COMMENT ON FUNCTION oms.count_shortfall(int, bigint, int, bigint) IS 'The order lines that a count of an item at a location would hit, youngest first: promised (units of the item promised there), short (of them, what the shelf would not cover), backorder (units of the line that count_stock(..., shortfall => ''backorder'') would make wait; a kit waits whole). Covered first are picked units, then higher priorities (set_urgency), then older orders. Empty: the shelf covers what is promised to orders';
 
 CREATE FUNCTION oms.count_stock(merchant int, item bigint, location int, counted bigint, expected bigint,
-	shortfall text DEFAULT 'refuse', request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
+	shortfall text DEFAULT 'refuse', request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL, lot text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_count_stock';
-COMMENT ON FUNCTION oms.count_stock(int, bigint, int, bigint, bigint, text, text, text, text) IS 'Sets the units on hand of an item at a location to what was counted (damaged and locked ones included), if the books still say what was expected: compare and set. A difference needs a reason and becomes one movement of kind count; none writes no movement. Fewer than are promised or held: shortfall refuse raises OM001 with the orders hit; keep lets the promises stand although the shelf does not cover them; backorder makes the youngest unpicked promises wait again. Returns the count (stock_count). Raises OM001, OM002, OM008 (stale expectation; kit or service; fewer than are unavailable), OM010, OM011, OM015';
+COMMENT ON FUNCTION oms.count_stock(int, bigint, int, bigint, bigint, text, text, text, text, text) IS 'Sets the units on hand of an item at a location to what was counted (damaged and locked ones included), if the books still say what was expected: compare and set. Of a tracked item each lot is counted by itself: lot says which, counted and expected are of the lot. A difference needs a reason and becomes one movement of kind count; none writes no movement. Fewer than are promised or held: shortfall refuse raises OM001 with the orders hit; keep lets the promises stand although the shelf does not cover them; backorder makes the youngest unpicked promises wait again. Returns the count (stock_count). Raises OM001, OM002, OM008 (stale expectation; kit or service; fewer than are unavailable), OM010, OM011, OM015';
 
 CREATE FUNCTION oms.open_count(merchant int, location int, items bigint[] DEFAULT NULL, due boolean DEFAULT false,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
@@ -39,9 +41,9 @@ CREATE FUNCTION oms.open_count(merchant int, location int, items bigint[] DEFAUL
 COMMENT ON FUNCTION oms.open_count(int, int, bigint[], boolean, text, text) IS 'Opens a session of counting at a location: of these items, or of those whose cycle count is due (count_due), or (neither) of all that ever lay there. Nothing is locked meanwhile. Returns the session. Raises OM002, OM008 where there is nothing to count, or for a kit or service, OM010, OM011';
 
 CREATE FUNCTION oms.record_count(merchant int, session bigint, item bigint, counted bigint,
-	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
+	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL, lot text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_record_count';
-COMMENT ON FUNCTION oms.record_count(int, bigint, bigint, bigint, text, text, text) IS 'Writes down what was counted of an item (damaged and locked ones included) beside what the books say at this moment; again until the session is posted. An item that is not on the list is added to it. Returns the variance: too many, or (negative) too few. Raises OM002, OM008, OM010, OM011';
+COMMENT ON FUNCTION oms.record_count(int, bigint, bigint, bigint, text, text, text, text) IS 'Writes down what was counted of an item (damaged and locked ones included) beside what the books say at this moment; again until the session is posted. Of a tracked item, lot says which one. An item or lot that is not on the list is added to it. Returns the variance: too many, or (negative) too few. Raises OM002, OM008, OM010, OM011';
 
 CREATE FUNCTION oms.post_count(merchant int, session bigint, shortfall text DEFAULT 'refuse',
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint

@@ -54,6 +54,22 @@ CREATE TABLE IF NOT EXISTS oms.stock_transfer_receipt (
 	CONSTRAINT stock_transfer_receipt_reason CHECK ((missing = 0 AND surplus = 0) OR reason IS NOT NULL)
 );
 
+CREATE TABLE IF NOT EXISTS oms.stock_transfer_lot (
+	merchant_id	int NOT NULL,
+	item_id		bigint NOT NULL,
+	transfer_id	bigint NOT NULL,
+	lot_id		bigint NOT NULL,
+	quantity	bigint NOT NULL CHECK (quantity >= 0),
+	received	bigint NOT NULL DEFAULT 0,
+	missing		bigint NOT NULL DEFAULT 0,
+	surplus		bigint NOT NULL DEFAULT 0,
+	PRIMARY KEY (merchant_id, transfer_id, item_id, lot_id),
+	FOREIGN KEY (merchant_id, transfer_id, item_id) REFERENCES oms.stock_transfer_line,
+	FOREIGN KEY (merchant_id, item_id, lot_id) REFERENCES oms.lot,
+	CONSTRAINT stock_transfer_lot_units CHECK (received >= 0 AND missing >= 0 AND surplus >= 0 AND received + missing <= quantity)
+);
+CREATE INDEX IF NOT EXISTS stock_transfer_lot_open ON oms.stock_transfer_lot (merchant_id, item_id, lot_id) WHERE received + missing < quantity;
+
 CREATE OR REPLACE TRIGGER stock_transfer_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.stock_transfer
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use transfer_stock(), receive_transfer() and their kin.');
 CREATE OR REPLACE TRIGGER stock_transfer_truncate BEFORE TRUNCATE ON oms.stock_transfer
@@ -61,6 +77,10 @@ CREATE OR REPLACE TRIGGER stock_transfer_truncate BEFORE TRUNCATE ON oms.stock_t
 CREATE OR REPLACE TRIGGER stock_transfer_line_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.stock_transfer_line
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use transfer_stock(), receive_transfer() and their kin.');
 CREATE OR REPLACE TRIGGER stock_transfer_line_truncate BEFORE TRUNCATE ON oms.stock_transfer_line
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_append_only('Use cancel_transfer().');
+CREATE OR REPLACE TRIGGER stock_transfer_lot_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.stock_transfer_lot
+	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use transfer_stock(), receive_transfer() and their kin.');
+CREATE OR REPLACE TRIGGER stock_transfer_lot_truncate BEFORE TRUNCATE ON oms.stock_transfer_lot
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_append_only('Use cancel_transfer().');
 CREATE OR REPLACE TRIGGER stock_transfer_receipt_insert BEFORE INSERT ON oms.stock_transfer_receipt
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use receive_transfer().');
@@ -89,6 +109,15 @@ COMMENT ON COLUMN oms.stock_transfer_line.quantity IS 'Units that leave';
 COMMENT ON COLUMN oms.stock_transfer_line.received IS 'Of them: arrived';
 COMMENT ON COLUMN oms.stock_transfer_line.missing IS 'Of them: declared missing, a loss of the company';
 COMMENT ON COLUMN oms.stock_transfer_line.surplus IS 'Units that arrived beyond quantity, a gain of the company';
+COMMENT ON TABLE oms.stock_transfer_lot IS 'Lots and serial numbers of a transfer''s tracked items; a line''s units are the sum of theirs. Those of a draft are the ones it names';
+COMMENT ON COLUMN oms.stock_transfer_lot.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.stock_transfer_lot.item_id IS 'Item';
+COMMENT ON COLUMN oms.stock_transfer_lot.transfer_id IS 'Transfer';
+COMMENT ON COLUMN oms.stock_transfer_lot.lot_id IS 'Lot';
+COMMENT ON COLUMN oms.stock_transfer_lot.quantity IS 'Units that leave; 0: a lot of which only a surplus came';
+COMMENT ON COLUMN oms.stock_transfer_lot.received IS 'Of them: arrived';
+COMMENT ON COLUMN oms.stock_transfer_lot.missing IS 'Of them: declared missing';
+COMMENT ON COLUMN oms.stock_transfer_lot.surplus IS 'Units that arrived beyond quantity';
 COMMENT ON TABLE oms.stock_transfer_receipt IS 'What each receive_transfer() found';
 COMMENT ON COLUMN oms.stock_transfer_receipt.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.stock_transfer_receipt.item_id IS 'Item';
@@ -103,7 +132,8 @@ COMMENT ON COLUMN oms.stock_transfer_receipt.reason IS 'Why it differs';
 COMMENT ON COLUMN oms.stock_transfer_receipt.actor IS 'Who received';
 
 INSERT INTO oms.table_class VALUES
-	('stock_transfer', 'merchant', 'inventory'), ('stock_transfer_line', 'merchant', 'inventory'), ('stock_transfer_receipt', 'merchant', 'inventory')
+	('stock_transfer', 'merchant', 'inventory'), ('stock_transfer_line', 'merchant', 'inventory'),
+	('stock_transfer_lot', 'merchant', 'inventory'), ('stock_transfer_receipt', 'merchant', 'inventory')
 	ON CONFLICT (table_name) DO NOTHING;
 
 CREATE OR REPLACE VIEW oms.stock_in_transit AS
@@ -121,6 +151,22 @@ COMMENT ON COLUMN oms.stock_in_transit.transfer_id IS 'Transfer';
 COMMENT ON COLUMN oms.stock_in_transit.quantity IS 'Units on their way';
 COMMENT ON COLUMN oms.stock_in_transit.shipped_at IS 'Since when (UTC instant)';
 COMMENT ON COLUMN oms.stock_in_transit.expected_at IS 'When they should arrive (UTC instant); null: not said';
+
+CREATE OR REPLACE VIEW oms.lot_in_transit AS
+SELECT t.merchant_id, l.item_id, l.lot_id, o.lot, t.from_location, t.to_location, t.transfer_id, l.quantity - l.received - l.missing AS quantity
+FROM oms.stock_transfer t
+JOIN oms.stock_transfer_lot l ON l.merchant_id = t.merchant_id AND l.transfer_id = t.transfer_id
+JOIN oms.lot o ON o.merchant_id = t.merchant_id AND o.item_id = l.item_id AND o.lot_id = l.lot_id
+WHERE t.state = 'shipped' AND l.received + l.missing < l.quantity;
+COMMENT ON VIEW oms.lot_in_transit IS 'Lots and serial numbers that have left one location and have not arrived at the other. A serial number is here or on one shelf';
+COMMENT ON COLUMN oms.lot_in_transit.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.lot_in_transit.item_id IS 'Item';
+COMMENT ON COLUMN oms.lot_in_transit.lot_id IS 'Lot';
+COMMENT ON COLUMN oms.lot_in_transit.lot IS 'Lot or serial number';
+COMMENT ON COLUMN oms.lot_in_transit.from_location IS 'Location they left';
+COMMENT ON COLUMN oms.lot_in_transit.to_location IS 'Location they are for';
+COMMENT ON COLUMN oms.lot_in_transit.transfer_id IS 'Transfer';
+COMMENT ON COLUMN oms.lot_in_transit.quantity IS 'Units on their way';
 
 CREATE OR REPLACE VIEW oms.verify_transfer AS
 SELECT l.merchant_id, 'transfer_receipts' AS rule, format('transfer %s item %s', l.transfer_id, l.item_id) AS object,
@@ -150,7 +196,37 @@ SELECT t.merchant_id, 'transfer_state', format('transfer %s', t.transfer_id),
 	CASE WHEN l.done THEN 'received' ELSE 'shipped' END, t.state
 FROM oms.stock_transfer t, LATERAL (SELECT bool_and(l.received + l.missing = l.quantity) AS done FROM oms.stock_transfer_line l
 	WHERE l.merchant_id = t.merchant_id AND l.transfer_id = t.transfer_id) l
-WHERE t.state IN ('shipped', 'received') AND (t.state = 'received') <> coalesce(l.done, false);
+WHERE t.state IN ('shipped', 'received') AND (t.state = 'received') <> coalesce(l.done, false)
+UNION ALL
+SELECT l.merchant_id, 'transfer_lots', format('transfer %s item %s', l.transfer_id, l.item_id),
+	format('%s units, received %s, missing %s, surplus %s', l.quantity, l.received, l.missing, l.surplus),
+	format('in lots %s units, received %s, missing %s, surplus %s', x.quantity, x.received, x.missing, x.surplus)
+FROM oms.stock_transfer_line l
+JOIN oms.stock_transfer t USING (merchant_id, transfer_id)
+JOIN oms.item i USING (merchant_id, item_id)
+LEFT JOIN (SELECT merchant_id, transfer_id, item_id, sum(quantity) AS quantity, sum(received) AS received, sum(missing) AS missing, sum(surplus) AS surplus
+	FROM oms.stock_transfer_lot GROUP BY 1, 2, 3) x USING (merchant_id, transfer_id, item_id)
+WHERE (x.quantity IS NOT NULL OR (i.tracking <> 'none' AND t.state IN ('shipped', 'received')))
+	AND (l.quantity, l.received, l.missing, l.surplus) IS DISTINCT FROM (x.quantity, x.received, x.missing, x.surplus)
+UNION ALL
+SELECT t.merchant_id, 'transfer_conserves_lot', format('transfer %s item %s lot %s', t.transfer_id, l.item_id, l.lot_id),
+	format('%s at location %s, %s at location %s', CASE WHEN t.state IN ('shipped', 'received') THEN -l.quantity ELSE 0 END, t.from_location,
+		l.received + l.surplus, t.to_location),
+	format('%s and %s', coalesce(m.gone, 0), coalesce(m.come, 0))
+FROM oms.stock_transfer t
+JOIN oms.stock_transfer_lot l USING (merchant_id, transfer_id)
+LEFT JOIN (SELECT m.merchant_id, m.source_id, m.item_id, m.lot_id, sum(m.quantity) FILTER (WHERE m.location_id = t.from_location) AS gone,
+		sum(m.quantity) FILTER (WHERE m.location_id <> t.from_location) AS come
+	FROM oms.stock_movement m JOIN oms.stock_transfer t ON t.merchant_id = m.merchant_id AND t.transfer_id = m.source_id
+	WHERE m.kind = 'transfer' AND m.source_kind = 'transfer' AND m.lot_id IS NOT NULL GROUP BY 1, 2, 3, 4) m
+	ON m.merchant_id = t.merchant_id AND m.source_id = t.transfer_id AND m.item_id = l.item_id AND m.lot_id = l.lot_id
+WHERE (coalesce(m.gone, 0), coalesce(m.come, 0)) IS DISTINCT FROM
+	(CASE WHEN t.state IN ('shipped', 'received') THEN -l.quantity ELSE 0 END, l.received + l.surplus)
+UNION ALL
+SELECT l.merchant_id, 'serial_has_one_place', format('serial number %s of item %s', l.lot_id, l.item_id),
+	format('on its way with transfer %s', l.transfer_id), format('at location %s too', s.location_id)
+FROM oms.lot_in_transit l JOIN oms.lot_stock s ON s.merchant_id = l.merchant_id AND s.item_id = l.item_id AND s.lot_id = l.lot_id
+WHERE s.serial AND s.on_hand <> 0;
 COMMENT ON VIEW oms.verify_transfer IS 'Broken invariants of transfers: movements + units on their way + missing - surplus = 0; see verify()';
 COMMENT ON COLUMN oms.verify_transfer.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.verify_transfer.rule IS 'Invariant that is broken';

@@ -114,7 +114,7 @@ FROM (VALUES
 	('function', '{warehouse}', '{ship_transfer,cancel_transfer,open_count,record_count,post_count,cancel_count}'),
 	('function', '{clerk,warehouse}', '{count_shortfall}'),
 	('function', '{clerk,warehouse,finance,analyst}', '{stock_as_of}'),
-	('view', '{clerk,warehouse,finance,analyst}', '{stock_in_transit,count_due,count_lines}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{stock_in_transit,lot_in_transit,count_due,count_lines}'),
 	('view', '{}', '{verify_transfer,verify_count,verify_item}'),
 	('function', '{}', '{item_kind_guard}'),
 	-- The owner alone

@@ -150,7 +150,7 @@ oms_units_document(Jsonb *document, int *n)
 		if (!oms_json_int64(object, &path, "quantity", 1, PG_INT32_MAX, &number))
 			oms_error_document(&path, "quantity", "a number of units");
 		units[i].quantity = (int32) number;
-		units[i].nlots = oms_lots_document(object, &path, &units[i].lots);
+		units[i].nlots = oms_lots_document(object, &path, "lots", &units[i].lots);
 		for (j = 0; j < i; j++)
 			if (units[j].line_no == units[i].line_no)
 				oms_error_document(&path, "line", psprintf("each line once (line %d is at %d too)", units[i].line_no, j));

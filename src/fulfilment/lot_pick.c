@@ -19,7 +19,6 @@
 enum
 {
 	ST_NEEDS,
-	ST_CHOOSE,
 	ST_NAMED,
 	ST_BIND,
 	ST_PACK,
@@ -38,21 +37,6 @@ static OmsStatement statements[] = {
 		"JOIN oms.item i ON i.merchant_id = $1 AND i.item_id = coalesce(c.item_id, l.item_id) "
 		"WHERE i.tracking <> 'none' ORDER BY 2, 1",
 		4, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID}
-	},
-	/* Locks as many as are read.  $5: setting lot_order; $6: least units of one lot; $7: customer who gets none that expires before what he got. */
-	[ST_CHOOSE] = {
-		"SELECT s.lot_id, s.on_hand - s.damaged - s.quality_control - s.quarantine - s.picked "
-		"FROM oms.lot_stock s LEFT JOIN oms.bin b ON b.merchant_id = $1 AND b.location_id = $3 AND b.bin = s.bin "
-		"WHERE s.merchant_id = $1 AND s.item_id = $2 AND s.location_id = $3 AND s.on_hand <> 0 AND NOT s.stopped AND s.sell_by > $4 "
-		"AND s.on_hand - s.damaged - s.quality_control - s.quarantine - s.picked >= $6 "
-		"AND ($7 IS NULL OR s.sell_by >= coalesce((SELECT max(t.sell_by) FROM oms.lot_pick p "
-		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = p.order_id AND o.customer_id = $7 "
-		"JOIN oms.lot t ON t.merchant_id = $1 AND t.item_id = $2 AND t.lot_id = p.lot_id "
-		"WHERE p.merchant_id = $1 AND p.item_id = $2 AND p.shipment_id IS NOT NULL), '-infinity')) "
-		"ORDER BY CASE WHEN $5 = 'pick_face' THEN CASE b.kind WHEN 'pick' THEN 1 WHEN 'bulk' THEN 2 ELSE 3 END END, "
-		"CASE WHEN $5 IN ('fefo', 'pick_face') THEN s.sell_by END, CASE WHEN $5 = 'lifo' THEN s.received_at END DESC, "
-		"CASE WHEN $5 = 'lifo' THEN s.lot_id END DESC, s.received_at, s.lot_id FOR UPDATE OF s",
-		7, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID}
 	},
 	[ST_NAMED] = {
 		"SELECT s.lot_id, s.on_hand - s.damaged - s.quality_control - s.quarantine - s.picked, s.stopped OR s.sell_by <= $4 "
@@ -113,9 +97,6 @@ static OmsStatement statements[] = {
 	},
 };
 
-/* Lots that one line can take. */
-#define MOST_LOTS 100000
-
 /* Units of a tracked item that a line needs. */
 typedef struct Need
 {
@@ -141,38 +122,6 @@ refuse_shortage(const OmsFulfilment *fulfilment, const char *sku, int64 wanted, 
 			 errmsg("not so many units of item \"%s\" can be picked at location %d", sku, fulfilment->location),
 			 errdetail(INT64_FORMAT " are wanted; lots that may be sold have " INT64_FORMAT " left.", wanted, there),
 			 errhint("Name other lots, or let the units be backordered: short_pick() with adjust => false.")));
-}
-
-/*
- * Locks lots by the settings until they have so many units: ids and units
- * (arrays of MOST_LOTS, or as many as the units) are set, and how many lots are returned.  *there is
- * what they have.
- */
-static int
-choose(const OmsOrderHead *head, int32 location, int64 item, int64 quantity, int64 *lots, int64 *units, int64 *there)
-{
-	bool		single = strcmp(oms_setting(head->merchant, head->channel, "lot_mix"), "single") == 0;
-	bool		newer = strcmp(oms_setting(head->merchant, head->channel, "lot_not_older"), "yes") == 0 && head->customer_id != 0;
-	Datum		values[7];
-	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', newer ? ' ' : 'n'};
-	uint64		rows;
-	int			n = 0;
-
-	values[0] = Int32GetDatum(head->merchant);
-	values[1] = Int64GetDatum(item);
-	values[2] = Int32GetDatum(location);
-	values[3] = TimestampTzGetDatum(oms_now());
-	values[4] = CStringGetTextDatum(oms_setting(head->merchant, head->channel, "lot_order"));
-	values[5] = Int64GetDatum(single ? quantity : 1);
-	values[6] = Int64GetDatum(head->customer_id);
-	rows = oms_run_limit(&statements[ST_CHOOSE], values, nulls, single ? 1 : (long) Min(quantity, MOST_LOTS));
-	for (*there = 0; (uint64) n < rows && *there < quantity; n++)
-	{
-		lots[n] = oms_get_int64(n, 1);
-		units[n] = Min(oms_get_int64(n, 2), quantity - *there);
-		*there += units[n];
-	}
-	return n;
 }
 
 /* The lots that the line names and the item has, locked; 0 when it names none of the item. */
@@ -248,11 +197,12 @@ oms_lot_pick(const OmsOrderHead *head, const OmsFulfilment *fulfilment, const Om
 
 		while (line->line_no != need->line_no)
 			line++;
-		lots = palloc((Min(need->quantity, MOST_LOTS) + line->nlots) * sizeof(int64));
-		taken = palloc((Min(need->quantity, MOST_LOTS) + line->nlots) * sizeof(int64));
+		lots = palloc((Min(need->quantity, OMS_MOST_LOTS) + line->nlots) * sizeof(int64));
+		taken = palloc((Min(need->quantity, OMS_MOST_LOTS) + line->nlots) * sizeof(int64));
 		nlots = take_named(fulfilment, need, line, lots, taken, &there);
 		if (nlots == 0)
-			nlots = choose(head, fulfilment->location, need->item, need->quantity, lots, taken, &there);
+			nlots = oms_lot_choose(head->merchant, head->channel, head->customer_id, fulfilment->location, need->item, need->quantity,
+								   lots, taken, &there);
 		if (there < need->quantity)
 			refuse_shortage(fulfilment, need->sku, need->quantity, there);
 		values[1] = Int64GetDatum(need->item);
@@ -340,10 +290,11 @@ oms_lot_ship(const OmsOrderHead *head, const int64 *cartons, int n, int64 shipme
 void
 oms_lot_lose(const OmsOrderHead *head, const OmsFulfilment *fulfilment, int64 item, int64 quantity, const char *actor)
 {
-	int64	   *lots = palloc(Min(quantity, MOST_LOTS) * sizeof(int64));
-	int64	   *units = palloc(Min(quantity, MOST_LOTS) * sizeof(int64));
+	int64	   *lots = palloc(Min(quantity, OMS_MOST_LOTS) * sizeof(int64));
+	int64	   *units = palloc(Min(quantity, OMS_MOST_LOTS) * sizeof(int64));
 	int64		there;
-	int			n = choose(head, fulfilment->location, item, quantity, lots, units, &there);
+	int			n = oms_lot_choose(head->merchant, head->channel, head->customer_id, fulfilment->location, item, quantity, lots, units,
+								   &there);
 	int			i;
 
 	if (there < quantity)

@@ -23,6 +23,7 @@
 #include "event/event.h"
 #include "fulfilment/fulfilment.h"
 #include "inventory/inventory.h"
+#include "inventory/lot.h"
 
 PG_FUNCTION_INFO_V1(oms_count_stock);
 PG_FUNCTION_INFO_V1(oms_open_count);
@@ -46,6 +47,8 @@ enum
 {
 	ST_MAKE_LEVEL,
 	ST_LOCK_LEVEL,
+	ST_SHELF,
+	ST_LOT_LEVEL,
 	ST_HITS,
 	ST_PROMISED,
 	ST_LOCK_ORDERS,
@@ -61,6 +64,7 @@ enum
 	ST_RECORD,
 	ST_LAST_COUNT,
 	ST_COUNTED,
+	ST_LOCK_LOTS,
 	ST_LOCK_ORDERS_OF_SESSION,
 	ST_POSTED,
 	ST_CLOSE
@@ -78,6 +82,16 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3 FOR NO KEY UPDATE",
 		3, {INT4OID, INT4OID, INT8OID}
 	},
+	[ST_SHELF] = {
+		"SELECT coalesce((SELECT on_hand FROM oms.stock WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3), 0)",
+		3, {INT4OID, INT4OID, INT8OID}
+	},
+	/* The last column: none of it is for sale. */
+	[ST_LOT_LEVEL] = {
+		"SELECT on_hand, damaged + quality_control + quarantine, stopped OR sell_by <= $5 FROM oms.lot_stock "
+		"WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3 AND lot_id = $4 FOR NO KEY UPDATE",
+		5, {INT4OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID}
+	},
 	[ST_HITS] = {
 		"SELECT order_id, line_no, short, backorder FROM oms.count_shortfall($1, $3, $2, $4)", 4, {INT4OID, INT4OID, INT8OID, INT8OID}
 	},
@@ -93,8 +107,8 @@ static OmsStatement statements[] = {
 	},
 	[ST_COUNT] = {
 		"INSERT INTO oms.stock_count (merchant_id, location_id, item_id, counted, expected, reason, shortfall, counted_at, actor, "
-		"posted_at, session_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING count_id",
-		11, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID}
+		"posted_at, session_id, lot_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING count_id",
+		12, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 	[ST_HIT] = {
 		"INSERT INTO oms.stock_count_hit (merchant_id, count_id, order_id, line_no, short, backordered) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -109,18 +123,23 @@ static OmsStatement statements[] = {
 		"INSERT INTO oms.count_session (merchant_id, location_id, state, opened_at, actor) VALUES ($1, $2, 'open', $3, $4) RETURNING session_id",
 		4, {INT4OID, INT4OID, TIMESTAMPTZOID, TEXTOID}
 	},
+	/* Of a tracked item each lot that lies there; with none there it is on the list by itself. */
 	[ST_LIST] = {
-		"INSERT INTO oms.count_line (merchant_id, session_id, item_id) SELECT DISTINCT $1, $2, v FROM unnest($3::bigint[]) v",
-		3, {INT4OID, INT8OID, INT8ARRAYOID}
+		"INSERT INTO oms.count_line (merchant_id, session_id, item_id, lot_id) SELECT $1, $2, v.item_id, coalesce(l.lot_id, 0) "
+		"FROM (SELECT DISTINCT v FROM unnest($3::bigint[]) v) v(item_id) LEFT JOIN oms.lot_stock l ON l.merchant_id = $1 "
+		"AND l.item_id = v.item_id AND l.location_id = $4 AND l.on_hand <> 0",
+		4, {INT4OID, INT8OID, INT8ARRAYOID, INT4OID}
 	},
 	[ST_LIST_DUE] = {
-		"INSERT INTO oms.count_line (merchant_id, session_id, item_id) "
-		"SELECT $1, $2, item_id FROM oms.count_due WHERE merchant_id = $1 AND location_id = $3",
+		"INSERT INTO oms.count_line (merchant_id, session_id, item_id, lot_id) SELECT $1, $2, d.item_id, coalesce(l.lot_id, 0) "
+		"FROM oms.count_due d LEFT JOIN oms.lot_stock l ON l.merchant_id = $1 AND l.item_id = d.item_id AND l.location_id = $3 "
+		"AND l.on_hand <> 0 WHERE d.merchant_id = $1 AND d.location_id = $3",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
 	[ST_LIST_ALL] = {
-		"INSERT INTO oms.count_line (merchant_id, session_id, item_id) SELECT $1, $2, s.item_id FROM oms.stock s "
-		"JOIN oms.item i ON i.merchant_id = $1 AND i.item_id = s.item_id AND i.kind = 'stocked' "
+		"INSERT INTO oms.count_line (merchant_id, session_id, item_id, lot_id) SELECT $1, $2, s.item_id, coalesce(l.lot_id, 0) "
+		"FROM oms.stock s JOIN oms.item i ON i.merchant_id = $1 AND i.item_id = s.item_id AND i.kind = 'stocked' "
+		"LEFT JOIN oms.lot_stock l ON l.merchant_id = $1 AND l.item_id = s.item_id AND l.location_id = $3 AND l.on_hand <> 0 "
 		"WHERE s.merchant_id = $1 AND s.location_id = $3",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
@@ -134,32 +153,41 @@ static OmsStatement statements[] = {
 		2, {INT4OID, INT8OID}
 	},
 	[ST_RECORD] = {
-		"INSERT INTO oms.count_line (merchant_id, session_id, item_id, expected, counted, counted_at, reason, actor, after_count) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT max(count_id) FROM oms.stock_count "
-		"WHERE merchant_id = $1 AND item_id = $3 AND location_id = $9)) "
-		"ON CONFLICT (merchant_id, session_id, item_id) DO UPDATE SET expected = excluded.expected, counted = excluded.counted, "
+		"INSERT INTO oms.count_line (merchant_id, session_id, item_id, expected, counted, counted_at, reason, actor, lot_id, after_count) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, (SELECT max(count_id) FROM oms.stock_count "
+		"WHERE merchant_id = $1 AND item_id = $3 AND location_id = $9 AND coalesce(lot_id, 0) = $10)) "
+		"ON CONFLICT (merchant_id, session_id, item_id, lot_id) DO UPDATE SET expected = excluded.expected, counted = excluded.counted, "
 		"counted_at = excluded.counted_at, reason = excluded.reason, actor = excluded.actor, after_count = excluded.after_count",
-		9, {INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID}
+		10, {INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, INT8OID}
 	},
 	[ST_LAST_COUNT] = {
-		"SELECT coalesce(max(count_id), 0) FROM oms.stock_count WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3",
-		3, {INT4OID, INT4OID, INT8OID}
+		"SELECT coalesce(max(count_id), 0) FROM oms.stock_count WHERE merchant_id = $1 AND location_id = $2 AND item_id = $3 "
+		"AND coalesce(lot_id, 0) = $4",
+		4, {INT4OID, INT4OID, INT8OID, INT8OID}
 	},
+	/* Of an item the lots that are more first: what one has too few is not short where another makes up for it. */
 	[ST_COUNTED] = {
-		"SELECT item_id, expected, counted, counted_at, coalesce(after_count, 0), reason, actor FROM oms.count_line "
-		"WHERE merchant_id = $1 AND session_id = $2 AND counted IS NOT NULL ORDER BY item_id",
+		"SELECT item_id, expected, counted, counted_at, coalesce(after_count, 0), reason, actor, lot_id FROM oms.count_line "
+		"WHERE merchant_id = $1 AND session_id = $2 AND counted IS NOT NULL ORDER BY item_id, counted - expected DESC, lot_id",
 		2, {INT4OID, INT8OID}
 	},
+	[ST_LOCK_LOTS] = {
+		"SELECT 1 FROM oms.lot_stock s JOIN oms.count_line l ON l.merchant_id = $1 AND l.session_id = $2 AND l.item_id = s.item_id "
+		"AND l.lot_id = s.lot_id WHERE s.merchant_id = $1 AND s.location_id = $3 ORDER BY s.item_id, s.lot_id FOR NO KEY UPDATE OF s",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
 	[ST_LOCK_ORDERS_OF_SESSION] = {
-		"SELECT order_id FROM oms.sales_order WHERE merchant_id = $1 AND order_id = ANY (ARRAY(SELECT f.order_id FROM oms.count_line l "
+		"SELECT order_id FROM oms.sales_order WHERE merchant_id = $1 AND order_id = ANY (ARRAY(SELECT f.order_id FROM "
+		"(SELECT item_id, sum(counted - expected)::bigint AS change FROM oms.count_line WHERE merchant_id = $1 AND session_id = $3 "
+		"AND counted IS NOT NULL GROUP BY 1 HAVING bool_or(counted < expected)) l "
 		"JOIN oms.stock s ON s.merchant_id = $1 AND s.item_id = l.item_id AND s.location_id = $2 "
-		"CROSS JOIN LATERAL oms.count_shortfall($1, l.item_id, $2, s.on_hand + l.counted - l.expected) f "
-		"WHERE l.merchant_id = $1 AND l.session_id = $3 AND l.counted < l.expected)) ORDER BY order_id FOR NO KEY UPDATE",
+		"CROSS JOIN LATERAL oms.count_shortfall($1, l.item_id, $2, s.on_hand + l.change) f)) ORDER BY order_id FOR NO KEY UPDATE",
 		3, {INT4OID, INT4OID, INT8OID}
 	},
 	[ST_POSTED] = {
 		"UPDATE oms.count_line l SET count_id = c.count_id, reason = c.reason FROM oms.stock_count c "
-		"WHERE l.merchant_id = $1 AND l.session_id = $2 AND c.merchant_id = $1 AND c.count_id = ANY ($3) AND c.item_id = l.item_id",
+		"WHERE l.merchant_id = $1 AND l.session_id = $2 AND c.merchant_id = $1 AND c.count_id = ANY ($3) AND c.item_id = l.item_id "
+		"AND coalesce(c.lot_id, 0) = l.lot_id",
 		3, {INT4OID, INT8OID, INT8ARRAYOID}
 	},
 	[ST_CLOSE] = {
@@ -180,6 +208,7 @@ typedef struct Hit
 typedef struct Count
 {
 	OmsGateKey	key;
+	int64		lot;			/* 0: the item has none */
 	int64		expected;
 	int64		counted;
 	const char *reason;			/* null: none given */
@@ -189,8 +218,11 @@ typedef struct Count
 	int64		session;		/* 0: none, the books must say what was expected */
 	int64		after_count;	/* of a session: the last count before */
 	/* found out: */
-	int64		target;			/* what the books will say */
-	int64		unavailable;
+	int64		level;			/* what the books say of what is counted */
+	int64		shelf;			/* what they say of the item, all its lots together */
+	int64		target;			/* what they will say of it */
+	int64		unavailable;	/* of the item */
+	bool		stopped;		/* none of the lot is for sale */
 	int64		safety;
 	int64		below;			/* promised and held units that the shelf does not cover */
 	Hit		   *hits;
@@ -223,19 +255,72 @@ shortfall_argument(FunctionCallInfo fcinfo, int n)
 			 errhint("It is refuse, keep or backorder.")));
 }
 
-/* Locks the shelf's row, made if there was none; returns what the books say is on hand.  OM002, OM008. */
+/* Says which lot is counted; null: the item has none.  OM002, OM008, OM011. */
+static void
+choose_lot(Count *count, const char *lot)
+{
+	OmsTracking tracking;
+
+	oms_require_stocked(count->key.merchant, count->key.item);
+	tracking = oms_lot_tracking(count->key.merchant, count->key.item);
+	if (tracking != OMS_UNTRACKED && lot == NULL)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"lot\" is missing"),
+				 errdetail("Item " INT64_FORMAT " is tracked by %s.", count->key.item,
+						   tracking == OMS_BY_SERIAL ? "serial number" : "lot"),
+				 errhint("Count each lot by itself; view oms.lot_level shows what should lie there.")));
+	oms_lot_check(count->key.merchant, count->key.item, tracking, lot != NULL);
+	count->lot = lot == NULL ? 0 : oms_lot_id(count->key.merchant, count->key.item, lot);
+}
+
+/*
+ * OM008 when of the item or lot fewer would be there than lie there
+ * unavailable.
+ */
+static void
+require_unavailable(const Count *count, int64 target, int64 unavailable)
+{
+	if (target < unavailable)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("fewer units of item " INT64_FORMAT " would be at location %d than lie there unavailable",
+						count->key.item, count->key.location),
+				 errdetail(INT64_FORMAT " would be on hand, " INT64_FORMAT " are damaged, in quality control or quarantined.",
+						   target, unavailable),
+				 errhint("First take the unavailable units that are gone out of their state, with a movement of kind state.")));
+}
+
+/*
+ * Locks the lot and the shelf's row, in the order of movements, and reads what
+ * the books say.  Returns the unavailable units of what is counted.
+ */
 static int64
 lock_level(Count *count)
 {
-	Datum		values[3];
+	Datum		values[5];
+	int64		unavailable = 0;
 
-	oms_require_stocked(count->key.merchant, count->key.item);
 	place_values(&count->key, values);
+	values[3] = Int64GetDatum(count->lot);
+	values[4] = TimestampTzGetDatum(oms_now());
+	if (count->lot != 0 && oms_run(&statements[ST_LOT_LEVEL], values, NULL) > 0)
+	{
+		count->level = oms_get_int64(0, 1);
+		unavailable = oms_get_int64(0, 2);
+		count->stopped = oms_get_bool(0, 3);
+	}
 	oms_run_guarded(&statements[ST_MAKE_LEVEL], values, NULL);
 	oms_run(&statements[ST_LOCK_LEVEL], values, NULL);
+	count->shelf = oms_get_int64(0, 1);
 	count->unavailable = oms_get_int64(0, 2);
 	count->safety = oms_get_int64(0, 3);
-	return oms_get_int64(0, 1);
+	if (count->lot == 0)
+	{
+		count->level = count->shelf;
+		unavailable = count->unavailable;
+	}
+	return unavailable;
 }
 
 /*
@@ -246,18 +331,20 @@ lock_level(Count *count)
 static void
 find_target(Count *count)
 {
-	int64		on_hand = lock_level(count);
-	Datum		values[3];
+	int64		unavailable = lock_level(count);
+	int64		change = count->counted - count->expected;
+	Datum		values[4];
 
-	if (count->session == 0 && on_hand != count->expected)
+	if (count->session == 0 && count->level != count->expected)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
 				 errmsg("item " INT64_FORMAT " at location %d was moved since it was counted", count->key.item, count->key.location),
-				 errdetail(INT64_FORMAT " were expected on hand, the books say " INT64_FORMAT ".", count->expected, on_hand),
+				 errdetail(INT64_FORMAT " were expected on hand, the books say " INT64_FORMAT ".", count->expected, count->level),
 				 errhint("Look at the movements since, or count again, and give the new level as expected.")));
 	if (count->session != 0)
 	{
 		place_values(&count->key, values);
+		values[3] = Int64GetDatum(count->lot);
 		oms_run(&statements[ST_LAST_COUNT], values, NULL);
 		if (oms_get_int64(0, 1) != count->after_count)
 			ereport(ERROR,
@@ -266,15 +353,9 @@ find_target(Count *count)
 					 errdetail("Count " INT64_FORMAT " came after that of the session.", oms_get_int64(0, 1)),
 					 errhint("Count it once more, with record_count().")));
 	}
-	count->target = on_hand + count->counted - count->expected;
-	if (count->target < count->unavailable)
-		ereport(ERROR,
-				(errcode(OMS_STATE),
-				 errmsg("fewer units of item " INT64_FORMAT " would be at location %d than lie there unavailable",
-						count->key.item, count->key.location),
-				 errdetail(INT64_FORMAT " would be on hand, " INT64_FORMAT " are damaged, in quality control or quarantined.",
-						   count->target, count->unavailable),
-				 errhint("First take the unavailable units that are gone out of their state, with a movement of kind state.")));
+	count->target = count->shelf + change;
+	require_unavailable(count, count->level + change, unavailable);
+	require_unavailable(count, count->target, count->unavailable);
 }
 
 /* The lines hit, youngest first. */
@@ -309,7 +390,8 @@ is_covered(Count *count)
 
 	count->below = 0;
 	count->forced = false;
-	if (gone <= 0)
+	/* Of a lot that is not for sale nothing is promised. */
+	if (gone <= 0 || count->stopped)
 		return true;
 	/* The gate gives a transaction its own units even when the counter is below zero: what is there is asked first. */
 	if (oms_stock_available(&count->key, gone) >= gone && oms_stock_take(NULL, &count->key, gone, NULL))
@@ -409,9 +491,9 @@ backorder_hits(Count *count, const int64 *orders, int norders)
 static int64
 write_count(const Count *count, bool hit)
 {
-	Datum		values[11];
-	char		nulls[11] = {' ', ' ', ' ', ' ', ' ', count->reason == NULL ? 'n' : ' ', hit ? ' ' : 'n', ' ', ' ', ' ',
-	count->session == 0 ? 'n' : ' '};
+	Datum		values[12];
+	char		nulls[12] = {' ', ' ', ' ', ' ', ' ', count->reason == NULL ? 'n' : ' ', hit ? ' ' : 'n', ' ', ' ', ' ',
+	count->session == 0 ? 'n' : ' ', count->lot == 0 ? 'n' : ' '};
 	int64		id;
 	int			i;
 
@@ -424,6 +506,7 @@ write_count(const Count *count, bool hit)
 	values[8] = CStringGetTextDatum(count->actor);
 	values[9] = TimestampTzGetDatum(oms_now());
 	values[10] = Int64GetDatum(count->session);
+	values[11] = Int64GetDatum(count->lot);
 	oms_run_guarded(&statements[ST_COUNT], values, nulls);
 	id = oms_get_int64(0, 1);
 	for (i = 0; hit && i < count->nhits; i++)
@@ -445,6 +528,8 @@ announce(const Count *count, int64 id, bool hit)
 	OmsJson		json;
 
 	oms_json_begin(&json);
+	if (count->lot != 0)
+		oms_json_add_int(&json, "lot", count->lot);
 	oms_json_add_int(&json, "item", count->key.item);
 	oms_json_add_int(&json, "counted", count->counted);
 	oms_json_add_int(&json, "expected", count->expected);
@@ -494,7 +579,8 @@ post(Count *count, const int64 *orders, int norders)
 	if (count->counted != count->expected)
 		oms_stock_move(&(OmsMove) {
 			.key = count->key, .kind = "count", .quantity = count->counted - count->expected, .cause = count->reason,
-			.source_kind = "count", .source_id = id, .forced = count->forced, .actor = count->actor
+			.source_kind = "count", .source_id = id, .forced = count->forced, .actor = count->actor,
+			.lot = count->lot
 		});
 	if (count->session == 0 || count->counted != count->expected)
 		announce(count, id, hit);
@@ -503,7 +589,7 @@ post(Count *count, const int64 *orders, int norders)
 
 /*
  * SQL: count_stock(merchant, item, location, counted, expected, shortfall,
- * request_key, actor, reason).  Locks the orders it makes wait, then the
+ * request_key, actor, reason, lot).  Locks the orders it makes wait, then the
  * shelf's row.
  */
 Datum
@@ -511,6 +597,7 @@ oms_count_stock(PG_FUNCTION_ARGS)
 {
 	Count		count = {.key = {.item = oms_arg_int64(fcinfo, 1, "item"), .location = oms_arg_int32(fcinfo, 2, "location")}};
 	OmsCall		call;
+	char	   *lot = oms_arg_text_or_null(fcinfo, 9, "lot", OMS_KEY_LENGTH);
 	int64	   *orders = NULL;
 	int			norders = 0;
 	int64		id;
@@ -526,12 +613,14 @@ oms_count_stock(PG_FUNCTION_ARGS)
 	count.counted_at = oms_now();
 	require_reason(&count);
 	oms_require_location(call.merchant, count.key.location);
+	choose_lot(&count, lot);
 	if (count.shortfall == BACKORDER && count.counted < count.expected)
 	{
 		Datum		values[4];
 
 		place_values(&count.key, values);
-		values[3] = Int64GetDatum(count.counted);
+		oms_run(&statements[ST_SHELF], values, NULL);
+		values[3] = Int64GetDatum(oms_get_int64(0, 1) + count.counted - count.expected);
 		orders = lock_orders(ST_LOCK_ORDERS, values, &norders);
 	}
 	id = post(&count, orders, norders);
@@ -579,6 +668,7 @@ oms_open_count(PG_FUNCTION_ARGS)
 		session = oms_get_int64(0, 1);
 		values[1] = Int64GetDatum(session);
 		values[2] = PG_ARGISNULL(2) ? Int32GetDatum(location) : items_argument(fcinfo, 2, call.merchant);
+		values[3] = Int32GetDatum(location);
 		if (oms_run_guarded(&statements[!PG_ARGISNULL(2) ? ST_LIST : due ? ST_LIST_DUE : ST_LIST_ALL], values, NULL) == 0)
 			ereport(ERROR,
 					(errcode(OMS_STATE),
@@ -607,35 +697,37 @@ lock_session(int statement, int32 merchant, int64 session)
 	return oms_get_int32(0, 2);
 }
 
-/* SQL: record_count(merchant, session, item, counted, request_key, actor, reason).  Locks the shelf's row. */
+/* SQL: record_count(merchant, session, item, counted, request_key, actor, reason, lot).  Locks the shelf's row. */
 Datum
 oms_record_count(PG_FUNCTION_ARGS)
 {
 	int64		session = oms_arg_int64(fcinfo, 1, "session");
 	Count		count = {.key = {.item = oms_arg_int64(fcinfo, 2, "item")}};
 	int64		counted = oms_arg_units(fcinfo, 3, "counted", 0, true);
+	char	   *lot = oms_arg_text_or_null(fcinfo, 7, "lot", OMS_KEY_LENGTH);
 	OmsCall		call;
 	int64		variance;
 
 	if (!oms_call_repeated(fcinfo, "record_count", 4, &call, &variance))
 	{
-		Datum		values[9];
-		char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', call.reason == NULL ? 'n' : ' ', ' ', ' '};
-		int64		expected;
+		Datum		values[10];
+		char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', call.reason == NULL ? 'n' : ' ', ' ', ' ', ' '};
 
 		count.key.merchant = call.merchant;
 		count.key.location = lock_session(ST_SHARE_SESSION, call.merchant, session);
-		expected = lock_level(&count);
-		variance = counted - expected;
+		choose_lot(&count, lot);
+		(void) lock_level(&count);
+		variance = counted - count.level;
 		values[0] = Int32GetDatum(call.merchant);
 		values[1] = Int64GetDatum(session);
 		values[2] = Int64GetDatum(count.key.item);
-		values[3] = Int64GetDatum(expected);
+		values[3] = Int64GetDatum(count.level);
 		values[4] = Int64GetDatum(counted);
 		values[5] = TimestampTzGetDatum(oms_now());
 		values[6] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
 		values[7] = CStringGetTextDatum(call.actor);
 		values[8] = Int32GetDatum(count.key.location);
+		values[9] = Int64GetDatum(count.lot);
 		oms_run_guarded(&statements[ST_RECORD], values, nulls);
 		oms_call_done(&call, variance);
 	}
@@ -662,6 +754,7 @@ read_counted(int32 merchant, int64 session, int32 location, const char *reason, 
 		counts[i].after_count = oms_get_int64(i, 5);
 		counts[i].reason = oms_is_null(i, 6) ? reason : pstrdup(oms_get_text(i, 6));
 		counts[i].actor = pstrdup(oms_get_text(i, 7));
+		counts[i].lot = oms_get_int64(i, 8);
 		counts[i].shortfall = shortfall;
 	}
 	return counts;
@@ -700,6 +793,12 @@ oms_post_count(PG_FUNCTION_ARGS)
 			require_reason(&counts[i]);
 		if (shortfall == BACKORDER)
 			orders = lock_orders(ST_LOCK_ORDERS_OF_SESSION, values, &norders);
+		if (oms_lots_used(call.merchant))
+		{
+			values[1] = Int64GetDatum(session);
+			values[2] = Int32GetDatum(location);
+			oms_run(&statements[ST_LOCK_LOTS], values, NULL);
+		}
 		ids = palloc(n * sizeof(int64));
 		for (i = 0; i < n; i++)
 		{

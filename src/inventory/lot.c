@@ -14,6 +14,7 @@
 #include "utils/rel.h"
 
 #include "core/cache.h"
+#include "core/config.h"
 #include "core/guard.h"
 #include "core/request.h"
 #include "event/event.h"
@@ -46,6 +47,7 @@ enum
 	ST_TRACKED,
 	ST_APPLY,
 	ST_RECEIVED_BEFORE,
+	ST_ON_ITS_WAY,
 	ST_UNFIT,
 	ST_FOLLOW,
 	ST_LOCK_TABLES,
@@ -53,6 +55,7 @@ enum
 	ST_FIND,
 	ST_INSERT,
 	ST_SET_STATUS,
+	ST_CHOOSE,
 	ST_PLACE
 };
 
@@ -77,6 +80,11 @@ static OmsStatement statements[] = {
 	},
 	[ST_RECEIVED_BEFORE] = {
 		"SELECT location_id FROM oms.lot_stock WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3 LIMIT 1",
+		3, {INT4OID, INT8OID, INT8OID}
+	},
+	[ST_ON_ITS_WAY] = {
+		"SELECT l.transfer_id FROM oms.stock_transfer_lot l JOIN oms.stock_transfer t ON t.merchant_id = $1 AND t.transfer_id = l.transfer_id "
+		"WHERE l.merchant_id = $1 AND l.item_id = $2 AND l.lot_id = $3 AND l.received + l.missing < l.quantity AND t.state = 'shipped' LIMIT 1",
 		3, {INT4OID, INT8OID, INT8OID}
 	},
 	[ST_UNFIT] = {
@@ -109,6 +117,21 @@ static OmsStatement statements[] = {
 	[ST_SET_STATUS] = {
 		"UPDATE oms.lot SET status = $4 WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3",
 		4, {INT4OID, INT8OID, INT8OID, TEXTOID}
+	},
+	/* Locks as many as are read.  $5: setting lot_order; $6: least units of one lot; $7: customer who gets none that expires before what he got. */
+	[ST_CHOOSE] = {
+		"SELECT s.lot_id, s.on_hand - s.damaged - s.quality_control - s.quarantine - s.picked "
+		"FROM oms.lot_stock s LEFT JOIN oms.bin b ON b.merchant_id = $1 AND b.location_id = $3 AND b.bin = s.bin "
+		"WHERE s.merchant_id = $1 AND s.item_id = $2 AND s.location_id = $3 AND s.on_hand <> 0 AND NOT s.stopped AND s.sell_by > $4 "
+		"AND s.on_hand - s.damaged - s.quality_control - s.quarantine - s.picked >= $6 "
+		"AND ($7 IS NULL OR s.sell_by >= coalesce((SELECT max(t.sell_by) FROM oms.lot_pick p "
+		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = p.order_id AND o.customer_id = $7 "
+		"JOIN oms.lot t ON t.merchant_id = $1 AND t.item_id = $2 AND t.lot_id = p.lot_id "
+		"WHERE p.merchant_id = $1 AND p.item_id = $2 AND p.shipment_id IS NOT NULL), '-infinity')) "
+		"ORDER BY CASE WHEN $5 = 'pick_face' THEN CASE b.kind WHEN 'pick' THEN 1 WHEN 'bulk' THEN 2 ELSE 3 END END, "
+		"CASE WHEN $5 IN ('fefo', 'pick_face') THEN s.sell_by END, CASE WHEN $5 = 'lifo' THEN s.received_at END DESC, "
+		"CASE WHEN $5 = 'lifo' THEN s.lot_id END DESC, s.received_at, s.lot_id FOR UPDATE OF s",
+		7, {INT4OID, INT8OID, INT4OID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID}
 	},
 	[ST_PLACE] = {
 		"UPDATE oms.lot_stock SET bin = $5 WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3 AND location_id = $4",
@@ -214,14 +237,55 @@ oms_lot_apply(const Datum *values, OmsTracking tracking, const char *kind, bool 
 	arguments[9] = TimestampTzGetDatum(oms_now());
 	if (oms_run_guarded(&statements[ST_APPLY], arguments, NULL) == 0)
 		oms_error_unknown("lot", DatumGetInt32(values[0]), DatumGetInt64(values[7]));
+	/* Asked last: who moved the same serial number meanwhile has been waited for. */
+	if (tracking == OMS_BY_SERIAL && DatumGetInt64(values[3]) > 0 && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		Datum		serial[3] = {values[0], values[2], values[7]};
+
+		if (oms_run(&statements[ST_ON_ITS_WAY], serial, NULL) > 0)
+			ereport(ERROR,
+					(errcode(OMS_STATE),
+					 errmsg("serial number " INT64_FORMAT " of item " INT64_FORMAT " is on its way", DatumGetInt64(values[7]),
+							DatumGetInt64(values[2])),
+					 errdetail("It left with transfer " INT64_FORMAT ".", oms_get_int64(0, 1)),
+					 errhint("Receive it with receive_transfer(), or cancel the transfer.")));
+	}
 }
 
 int
-oms_lots_document(JsonbContainer *object, const OmsPath *parent, OmsLotUnits **result)
+oms_lot_choose(int32 merchant, int32 channel, int64 customer, int32 location, int64 item, int64 quantity, int64 *lots, int64 *units,
+			   int64 *there)
+{
+	bool		single = strcmp(oms_setting(merchant, channel, "lot_mix"), "single") == 0;
+	bool		newer = customer != 0 && strcmp(oms_setting(merchant, channel, "lot_not_older"), "yes") == 0;
+	Datum		values[7];
+	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', newer ? ' ' : 'n'};
+	uint64		rows;
+	int			n = 0;
+
+	values[0] = Int32GetDatum(merchant);
+	values[1] = Int64GetDatum(item);
+	values[2] = Int32GetDatum(location);
+	values[3] = TimestampTzGetDatum(oms_now());
+	values[4] = CStringGetTextDatum(oms_setting(merchant, channel, "lot_order"));
+	values[5] = Int64GetDatum(single ? quantity : 1);
+	values[6] = Int64GetDatum(customer);
+	rows = oms_run_limit(&statements[ST_CHOOSE], values, nulls, single ? 1 : (long) Min(quantity, OMS_MOST_LOTS));
+	for (*there = 0; (uint64) n < rows && *there < quantity; n++)
+	{
+		lots[n] = oms_get_int64(n, 1);
+		units[n] = Min(oms_get_int64(n, 2), quantity - *there);
+		*there += units[n];
+	}
+	return n;
+}
+
+int
+oms_lots_document(JsonbContainer *object, const OmsPath *parent, const char *key, OmsLotUnits **result)
 {
 	static const char *const allowed[] = {"lot", "quantity", NULL};
-	OmsPath		root = {parent, "lots", 0};
-	JsonbContainer *array = oms_json_container(object, parent, "lots", true, false);
+	OmsPath		root = {parent, key, 0};
+	JsonbContainer *array = oms_json_container(object, parent, key, true, false);
 	int			n = array ? JsonContainerSize(array) : 0;
 	OmsLotUnits *lots = palloc0((n + 1) * sizeof(OmsLotUnits));
 	int			i;

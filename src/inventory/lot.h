@@ -10,6 +10,9 @@
 #include "core/json.h"
 #include "core/request.h"
 
+/* Lots that one line is given at most. */
+#define OMS_MOST_LOTS INT64CONST(100000)
+
 /* A lot, or a serial number (1 unit), as commands are told. */
 typedef struct OmsLotUnits
 {
@@ -18,8 +21,8 @@ typedef struct OmsLotUnits
 	bool		used;
 } OmsLotUnits;
 
-/* "lots" of an object: ["S1", {"lot": "A", "quantity": 2}], a name alone is one unit.  Returns how many, 0 for none.  OM003. */
-extern int	oms_lots_document(JsonbContainer *object, const OmsPath *parent, OmsLotUnits **lots);
+/* Lots by that key of an object: ["S1", {"lot": "A", "quantity": 2}], a name alone is one unit.  Returns how many, 0 for none.  OM003. */
+extern int	oms_lots_document(JsonbContainer *object, const OmsPath *parent, const char *key, OmsLotUnits **lots);
 
 /* Whether the merchant tracks any item; costs a pointer test when nobody does. */
 extern bool oms_lots_used(int32 merchant);
@@ -38,6 +41,15 @@ extern void oms_lot_apply(const Datum *values, OmsTracking tracking, const char 
 
 /* OM011: a movement that names no lot, or one of an item without. */
 extern void oms_lot_check(int32 merchant, int64 item, OmsTracking tracking, bool named);
+
+/*
+ * Locks lots at a location by the settings until they have so many units: ids
+ * and units (room for OMS_MOST_LOTS, or as many as the units) are set, and how
+ * many lots are returned.  *there is what they have.  channel and customer: 0
+ * for none.
+ */
+extern int	oms_lot_choose(int32 merchant, int32 channel, int64 customer, int32 location, int64 item, int64 quantity,
+						   int64 *lots, int64 *units, int64 *there);
 
 /* The id of a lot; OM002 when there is none. */
 extern int64 oms_lot_id(int32 merchant, int64 item, const char *lot);

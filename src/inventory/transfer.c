@@ -16,6 +16,7 @@
 #include "event/event.h"
 #include "fulfilment/fulfilment.h"
 #include "inventory/inventory.h"
+#include "inventory/transfer.h"
 
 PG_FUNCTION_INFO_V1(oms_transfer_stock);
 PG_FUNCTION_INFO_V1(oms_ship_transfer);
@@ -32,6 +33,7 @@ enum
 	ST_LINES,
 	ST_SHIPPED,
 	ST_COUNT,
+	ST_COUNT_LOTS,
 	ST_RECEIPT,
 	ST_CLOSE
 };
@@ -67,6 +69,13 @@ static OmsStatement statements[] = {
 		"WHERE l.merchant_id = $1 AND l.transfer_id = $2 AND l.item_id = v.item_id",
 		6, {INT4OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
 	},
+	[ST_COUNT_LOTS] = {
+		"UPDATE oms.stock_transfer_lot l SET received = l.received + v.received, missing = l.missing + v.missing, "
+		"surplus = l.surplus + v.surplus FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) "
+		"v(item_id, received, missing, surplus, lot_id) "
+		"WHERE l.merchant_id = $1 AND l.transfer_id = $2 AND l.item_id = v.item_id AND l.lot_id = v.lot_id",
+		7, {INT4OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+	},
 	[ST_RECEIPT] = {
 		"INSERT INTO oms.stock_transfer_receipt (merchant_id, item_id, transfer_id, received, damaged, missing, surplus, received_at, "
 		"reason, actor) SELECT $1, v.item_id, $2, v.received, v.damaged, v.missing, v.surplus, $8, "
@@ -81,52 +90,28 @@ static OmsStatement statements[] = {
 	},
 };
 
-typedef struct Transfer
-{
-	int32		merchant;
-	int64		id;
-	int32		from;
-	int32		to;
-	char		state[12];
-	const char *actor;
-} Transfer;
-
-/* An item of a transfer, and what is done with it now. */
-typedef struct Line
-{
-	int64		item;
-	int64		quantity;		/* leaves, or as given: arrives */
-	int64		received;		/* before */
-	int64		missing;		/* before, or as given */
-	/* now: */
-	int64		arrived;
-	int64		damaged;
-	int64		lost;			/* negative: found again */
-	int64		surplus;
-} Line;
-
 static int
 compare_lines(const void *a, const void *b)
 {
-	const Line *x = a;
-	const Line *y = b;
+	const OmsTransferLine *x = a;
+	const OmsTransferLine *y = b;
 
 	return x->item < y->item ? -1 : x->item > y->item;
 }
 
 /*
- * Reads [{"item", "quantity"}], for a receipt with "damaged" and "missing" too;
- * sorts it by item.  OM003 with the path where it is none, or names an item
+ * Reads [{"item", "quantity", "lots"}], for a receipt with "damaged", "missing"
+ * and "missing_lots" too; sorts it by item.  OM003 with the path where it is none, or names an item
  * twice.
  */
-static Line *
+static OmsTransferLine *
 read_document(Jsonb *document, bool receipt, int *n)
 {
-	static const char *const shipped[] = {"item", "quantity", NULL};
-	static const char *const received[] = {"item", "quantity", "damaged", "missing", NULL};
+	static const char *const shipped[] = {"item", "quantity", "lots", NULL};
+	static const char *const received[] = {"item", "quantity", "damaged", "missing", "lots", "missing_lots", NULL};
 	OmsPath		root = {NULL, "lines", 0};
 	JsonbContainer *array = &document->root;
-	Line	   *lines;
+	OmsTransferLine *lines;
 	int			count;
 	int			i;
 
@@ -135,13 +120,13 @@ read_document(Jsonb *document, bool receipt, int *n)
 	count = JsonContainerSize(array);
 	if (count < 1 || count > MAX_LINES)
 		oms_error_document(&root, NULL, psprintf("1 to %d lines", MAX_LINES));
-	lines = palloc0(count * sizeof(Line));
+	lines = palloc0(count * sizeof(OmsTransferLine));
 	for (i = 0; i < count; i++)
 	{
 		OmsPath		path = {&root, NULL, i};
 		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
 		JsonbContainer *object;
-		Line	   *line = &lines[i];
+		OmsTransferLine *line = &lines[i];
 		bool		given;
 
 		if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
@@ -156,9 +141,13 @@ read_document(Jsonb *document, bool receipt, int *n)
 		if (!given || line->quantity + line->missing == 0)
 			oms_error_document(&path, "quantity", "a number of units");
 		if (receipt)
+		{
 			(void) oms_json_int64(object, &path, "damaged", 0, line->quantity, &line->damaged);
+			line->nmissing = oms_lots_document(object, &path, "missing_lots", &line->missing_lots);
+		}
+		line->nlots = oms_lots_document(object, &path, "lots", &line->lots);
 	}
-	qsort(lines, count, sizeof(Line), compare_lines);
+	qsort(lines, count, sizeof(OmsTransferLine), compare_lines);
 	for (i = 1; i < count; i++)
 		if (lines[i].item == lines[i - 1].item)
 			oms_error_document(&root, NULL, psprintf("each item once (" INT64_FORMAT " is there twice)", lines[i].item));
@@ -168,7 +157,7 @@ read_document(Jsonb *document, bool receipt, int *n)
 
 /* One array of bigint from the same field of each line. */
 static Datum
-field_array(const Line *lines, int n, size_t offset)
+field_array(const OmsTransferLine *lines, int n, size_t offset)
 {
 	int64	   *values = palloc((n + 1) * sizeof(int64));
 	int			i;
@@ -180,7 +169,7 @@ field_array(const Line *lines, int n, size_t offset)
 
 /* Locks the transfer and reads it.  OM002 when there is none. */
 static void
-lock_transfer(const OmsCall *call, int64 id, Transfer *transfer)
+lock_transfer(const OmsCall *call, int64 id, OmsTransfer *transfer)
 {
 	Datum		values[2] = {Int32GetDatum(call->merchant), Int64GetDatum(id)};
 
@@ -195,15 +184,15 @@ lock_transfer(const OmsCall *call, int64 id, Transfer *transfer)
 }
 
 /* Its lines, by item. */
-static Line *
-read_lines(const Transfer *transfer, int *n)
+static OmsTransferLine *
+read_lines(const OmsTransfer *transfer, int *n)
 {
 	Datum		values[2] = {Int32GetDatum(transfer->merchant), Int64GetDatum(transfer->id)};
-	Line	   *lines;
+	OmsTransferLine *lines;
 	int			i;
 
 	*n = (int) oms_run(&statements[ST_LINES], values, NULL);
-	lines = palloc0((*n + 1) * sizeof(Line));
+	lines = palloc0((*n + 1) * sizeof(OmsTransferLine));
 	for (i = 0; i < *n; i++)
 	{
 		lines[i].item = oms_get_int64(i, 1);
@@ -216,7 +205,7 @@ read_lines(const Transfer *transfer, int *n)
 
 /* OM008: not in this state. */
 static void
-error_state(const Transfer *transfer, const char *what, const char *hint)
+error_state(const OmsTransfer *transfer, const char *what, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(OMS_STATE),
@@ -225,17 +214,36 @@ error_state(const Transfer *transfer, const char *what, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* Units of a line, or of a lot of it, leave or come. */
 static void
-move(const Transfer *transfer, int32 location, int64 item, int64 quantity, int64 damaged, const char *cause)
+move(const OmsTransfer *transfer, int32 location, const OmsTransferLine *line, int64 quantity, int64 damaged, const char *cause)
 {
 	oms_stock_move(&(OmsMove) {
-		.key = {transfer->merchant, location, item}, .kind = "transfer", .quantity = quantity, .damaged = damaged,
-		.cause = cause, .source_kind = "transfer", .source_id = transfer->id, .actor = transfer->actor
+		.key = {transfer->merchant, location, line->item}, .kind = "transfer", .quantity = quantity, .damaged = damaged,
+		.cause = cause, .source_kind = "transfer", .source_id = transfer->id, .actor = transfer->actor, .lot = line->lot
 	});
 }
 
+/* All units of a line leave (sign -1) or come back (1), lot by lot where the item is tracked. */
 static void
-announce(const Transfer *transfer, const char *type, const Line *lines, int n)
+move_all(const OmsTransfer *transfer, const OmsTransferLine *line, int sign, const char *cause)
+{
+	OmsTransferLine *lots;
+	int			n;
+	int			i;
+
+	if (oms_lot_tracking(transfer->merchant, line->item) == OMS_UNTRACKED)
+	{
+		move(transfer, transfer->from, line, sign * line->quantity, 0, cause);
+		return;
+	}
+	lots = oms_transfer_lots(transfer, line->item, 0, &n);
+	for (i = 0; i < n; i++)
+		move(transfer, transfer->from, &lots[i], sign * lots[i].quantity, 0, cause);
+}
+
+static void
+announce(const OmsTransfer *transfer, const char *type, const OmsTransferLine *lines, int n)
 {
 	OmsEvent	event = {0};
 	OmsJson		json;
@@ -268,11 +276,11 @@ announce(const Transfer *transfer, const char *type, const Line *lines, int n)
 
 /* The units of a draft leave; returns how many. */
 static int64
-ship(const Transfer *transfer)
+ship(const OmsTransfer *transfer)
 {
 	Datum		values[3] = {Int32GetDatum(transfer->merchant), Int64GetDatum(transfer->id), TimestampTzGetDatum(oms_now())};
 	char	   *cause = psprintf("transfer " INT64_FORMAT " to location %d", transfer->id, transfer->to);
-	Line	   *lines;
+	OmsTransferLine *lines;
 	int64		units = 0;
 	int			n;
 	int			i;
@@ -280,9 +288,10 @@ ship(const Transfer *transfer)
 	if (strcmp(transfer->state, "draft") != 0)
 		error_state(transfer, "shipped", "Only a draft is shipped.");
 	lines = read_lines(transfer, &n);
+	oms_transfer_choose_lots(transfer, lines, n);
 	for (i = 0; i < n; i++)
 	{
-		move(transfer, transfer->from, lines[i].item, -lines[i].quantity, 0, cause);
+		move_all(transfer, &lines[i], -1, cause);
 		lines[i].arrived = lines[i].quantity;
 		units += lines[i].quantity;
 	}
@@ -295,10 +304,10 @@ ship(const Transfer *transfer)
 Datum
 oms_transfer_stock(PG_FUNCTION_ARGS)
 {
-	Transfer	transfer = {.state = "draft"};
+	OmsTransfer transfer = {.state = "draft"};
 	bool		at_once = PG_ARGISNULL(4) || PG_GETARG_BOOL(4);
 	OmsCall		call;
-	Line	   *lines;
+	OmsTransferLine *lines;
 	int64		result;
 	int			n;
 	int			i;
@@ -334,9 +343,10 @@ oms_transfer_stock(PG_FUNCTION_ARGS)
 		oms_run_guarded(&statements[ST_INSERT], values, nulls);
 		result = transfer.id = oms_get_int64(0, 1);
 		values[1] = Int64GetDatum(transfer.id);
-		values[2] = field_array(lines, n, offsetof(Line, item));
-		values[3] = field_array(lines, n, offsetof(Line, quantity));
+		values[2] = field_array(lines, n, offsetof(OmsTransferLine, item));
+		values[3] = field_array(lines, n, offsetof(OmsTransferLine, quantity));
 		oms_run_guarded(&statements[ST_INSERT_LINES], values, NULL);
+		oms_transfer_name_lots(&transfer, lines, n);
 		if (at_once)
 			(void) ship(&transfer);
 		oms_call_done(&call, result);
@@ -349,7 +359,7 @@ Datum
 oms_ship_transfer(PG_FUNCTION_ARGS)
 {
 	int64		id = oms_arg_int64(fcinfo, 1, "transfer");
-	Transfer	transfer;
+	OmsTransfer transfer;
 	OmsCall		call;
 	int64		result;
 
@@ -362,13 +372,8 @@ oms_ship_transfer(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(result);
 }
 
-/*
- * What a line of the receipt means for the line of the transfer: first units
- * on their way arrive, then those that were declared missing, and what is more
- * is a surplus.  Raises OM007.
- */
-static void
-settle_line(const Transfer *transfer, Line *line, const Line *given, bool surplus)
+int64
+oms_transfer_settle(const OmsTransfer *transfer, OmsTransferLine *line, const OmsTransferLine *given, bool closing, bool surplus)
 {
 	int64		open = line->quantity - line->received - line->missing;
 	int64		arrive = Min(given->quantity, open);
@@ -393,6 +398,30 @@ settle_line(const Transfer *transfer, Line *line, const Line *given, bool surplu
 				 errdetail(INT64_FORMAT " were shipped, " INT64_FORMAT " received before, " INT64_FORMAT " arrive now.",
 						   line->quantity, line->received, given->quantity),
 				 errhint("Count again; if they are there, receive with surplus => true and a reason.")));
+	open -= line->arrived + line->lost;
+	if (closing)
+	{
+		line->lost += open;
+		open = 0;
+	}
+	return open;
+}
+
+/* Whether the receipt says anything of the line. */
+static bool
+is_moved(const OmsTransferLine *line)
+{
+	return line->arrived > 0 || line->lost != 0 || line->surplus > 0;
+}
+
+/* Items, and what arrives, is missing and is a surplus of each, for the statements that count them. */
+static void
+receipt_values(const OmsTransferLine *lines, int n, Datum *values)
+{
+	values[2] = field_array(lines, n, offsetof(OmsTransferLine, item));
+	values[3] = field_array(lines, n, offsetof(OmsTransferLine, arrived));
+	values[4] = field_array(lines, n, offsetof(OmsTransferLine, lost));
+	values[5] = field_array(lines, n, offsetof(OmsTransferLine, surplus));
 }
 
 /*
@@ -405,11 +434,12 @@ oms_receive_transfer(PG_FUNCTION_ARGS)
 	int64		id = oms_arg_int64(fcinfo, 1, "transfer");
 	bool		closing = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	bool		surplus = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	Transfer	transfer;
+	OmsTransfer transfer;
 	OmsCall		call;
-	Line	   *given = NULL;
-	Line	   *lines;
-	Line	   *moved;
+	OmsTransferLine *given = NULL;
+	OmsTransferLine *lines;
+	OmsTransferLine *moved;
+	OmsTransferLine *moves;
 	char	   *cause;
 	Datum		values[10];
 	char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
@@ -417,9 +447,11 @@ oms_receive_transfer(PG_FUNCTION_ARGS)
 	bool		differs = false;
 	int			ngiven = 0;
 	int			nmoved = 0;
+	int			nmoves = 0;
 	int			n;
 	int			i;
 	int			j;
+	int			k;
 
 	if (!PG_ARGISNULL(2))
 		given = read_document(PG_GETARG_JSONB_P(2), true, &ngiven);
@@ -431,26 +463,31 @@ oms_receive_transfer(PG_FUNCTION_ARGS)
 		error_state(&transfer, "received", strcmp(transfer.state, "draft") == 0 ? "Ship it first, with ship_transfer()." :
 					"Nothing of it is on its way.");
 	lines = read_lines(&transfer, &n);
-	moved = palloc((n + 1) * sizeof(Line));
+	moved = palloc((n + 1) * sizeof(OmsTransferLine));
+	moves = palloc((n + 1) * sizeof(OmsTransferLine));
 	for (i = j = 0; i < n; i++)
 	{
-		Line	   *line = &lines[i];
-		int64		rest = line->quantity - line->received - line->missing;
-		Line		all = {.item = line->item, .quantity = rest};
-		Line		none = {.item = line->item};
-		bool		named = j < ngiven && given[j].item == line->item;
+		OmsTransferLine *line = &lines[i];
+		OmsTransferLine all = {.item = line->item, .quantity = line->quantity - line->received - line->missing};
+		OmsTransferLine none = {.item = line->item};
+		const OmsTransferLine *what = given == NULL ? &all : j < ngiven && given[j].item == line->item ? &given[j++] : &none;
+		OmsTransferLine *parts = line;
+		int			nparts = 1;
 
-		settle_line(&transfer, line, named ? &given[j++] : given == NULL ? &all : &none, surplus);
-		rest -= line->arrived + line->lost;
-		if (closing)
-		{
-			line->lost += rest;
-			rest = 0;
-		}
-		open += rest;
+		if (oms_lot_tracking(transfer.merchant, line->item) != OMS_UNTRACKED)
+			nparts = oms_transfer_settle_lots(&transfer, line, what, closing, surplus, &parts, &open);
+		else if (what->nlots + what->nmissing > 0)
+			oms_lot_check(transfer.merchant, line->item, OMS_UNTRACKED, true);
+		else
+			open += oms_transfer_settle(&transfer, line, what, closing, surplus);
 		differs = differs || line->lost != 0 || line->surplus != 0;
-		if (line->arrived > 0 || line->lost != 0 || line->surplus > 0)
+		if (is_moved(line))
 			moved[nmoved++] = *line;
+		if (nparts > 1)
+			moves = repalloc(moves, (nmoves + nparts + n) * sizeof(OmsTransferLine));
+		for (k = 0; k < nparts; k++)
+			if (is_moved(&parts[k]))
+				moves[nmoves++] = parts[k];
 	}
 	if (j < ngiven)
 		ereport(ERROR,
@@ -466,21 +503,22 @@ oms_receive_transfer(PG_FUNCTION_ARGS)
 
 	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(id);
-	values[2] = field_array(moved, nmoved, offsetof(Line, item));
-	values[3] = field_array(moved, nmoved, offsetof(Line, arrived));
-	values[4] = field_array(moved, nmoved, offsetof(Line, lost));
-	values[5] = field_array(moved, nmoved, offsetof(Line, surplus));
+	/* Lots first: a serial number that arrives is not on its way any more. */
+	receipt_values(moves, nmoves, values);
+	values[6] = field_array(moves, nmoves, offsetof(OmsTransferLine, lot));
+	oms_run_guarded(&statements[ST_COUNT_LOTS], values, NULL);
+	receipt_values(moved, nmoved, values);
 	oms_run_guarded(&statements[ST_COUNT], values, NULL);
-	values[6] = field_array(moved, nmoved, offsetof(Line, damaged));
+	values[6] = field_array(moved, nmoved, offsetof(OmsTransferLine, damaged));
 	values[7] = TimestampTzGetDatum(oms_now());
 	values[8] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
 	nulls[8] = call.reason == NULL ? 'n' : ' ';
 	values[9] = CStringGetTextDatum(call.actor);
 	oms_run_guarded(&statements[ST_RECEIPT], values, nulls);
 	cause = psprintf("transfer " INT64_FORMAT " from location %d", id, transfer.from);
-	for (i = 0; i < nmoved; i++)
-		if (moved[i].arrived + moved[i].surplus > 0)
-			move(&transfer, transfer.to, moved[i].item, moved[i].arrived + moved[i].surplus, moved[i].damaged, cause);
+	for (i = 0; i < nmoves; i++)
+		if (moves[i].arrived + moves[i].surplus > 0)
+			move(&transfer, transfer.to, &moves[i], moves[i].arrived + moves[i].surplus, moves[i].damaged, cause);
 	if (open == 0 && strcmp(transfer.state, "shipped") == 0)
 	{
 		values[2] = CStringGetTextDatum("received");
@@ -497,9 +535,9 @@ Datum
 oms_cancel_transfer(PG_FUNCTION_ARGS)
 {
 	int64		id = oms_arg_int64(fcinfo, 1, "transfer");
-	Transfer	transfer;
+	OmsTransfer transfer;
 	OmsCall		call;
-	Line	   *lines;
+	OmsTransferLine *lines;
 	int64		result;
 	bool		shipped;
 	int			n;
@@ -524,19 +562,20 @@ oms_cancel_transfer(PG_FUNCTION_ARGS)
 						 errdetail(INT64_FORMAT " units of item " INT64_FORMAT " were received, " INT64_FORMAT " declared missing.",
 								   lines[i].received, lines[i].item, lines[i].missing),
 						 errhint("Receive the rest, or close it with receive_transfer(..., close => true); transfer back what arrived.")));
-		for (i = 0; i < n && shipped; i++)
-		{
-			move(&transfer, transfer.from, lines[i].item, lines[i].quantity, 0, cause);
-			lines[i].arrived = lines[i].quantity;
-			result += lines[i].quantity;
-		}
 		if (strcmp(transfer.state, "cancelled") != 0)
 		{
 			values[2] = CStringGetTextDatum("cancelled");
 			values[3] = TimestampTzGetDatum(oms_now());
 			oms_run_guarded(&statements[ST_CLOSE], values, NULL);
-			announce(&transfer, "transfer.cancelled", lines, n);
 		}
+		for (i = 0; i < n && shipped; i++)
+		{
+			move_all(&transfer, &lines[i], 1, cause);
+			lines[i].arrived = lines[i].quantity;
+			result += lines[i].quantity;
+		}
+		if (strcmp(transfer.state, "cancelled") != 0)
+			announce(&transfer, "transfer.cancelled", lines, n);
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT64(result);

@@ -208,7 +208,7 @@ inspect_field(OmsReturnLine *line, JsonbContainer *element, const OmsPath *path)
 	refund = sum;
 	(void) oms_json_int64(element, path, "refund", 0, sum, &refund);
 	line->refund = (int32) refund;
-	line->nlots = oms_lots_document(element, path, &line->lots);
+	line->nlots = oms_lots_document(element, path, "lots", &line->lots);
 }
 
 /* Puts what is fit for it back into stock, one movement per item, or lot of a tracked one.  Scrap never enters. */
