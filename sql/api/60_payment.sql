@@ -1,22 +1,23 @@
 -- Payments: intents for gateway workers, and what gateways said.
 
 CREATE FUNCTION oms.authorize(merchant int, order_id bigint, method text, amount numeric DEFAULT NULL, gateway text DEFAULT 'manual',
-		gateway_reference text DEFAULT NULL, request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL)
+		gateway_reference text DEFAULT NULL, request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL,
+		not_before timestamptz DEFAULT NULL)
 	RETURNS bigint LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_authorize';
-COMMENT ON FUNCTION oms.authorize(int, bigint, text, numeric, text, text, text, text, text) IS
+COMMENT ON FUNCTION oms.authorize(int, bigint, text, numeric, text, text, text, text, text, timestamptz) IS
 'Makes a payment for an order and asks its gateway to authorize: a task "authorize" for the worker outside; the answer comes by record_payment_event().
-merchant, order_id: the order, not cancelled. method: card, transfer, cash, ... as the shop names it. amount: in the order''s currency, null: what it owes and has neither paid nor authorized. gateway: who carries it out. gateway_reference: its id of the payment, where known. request_key: the same key again answers the first payment. actor, reason: kept with the intent.
+merchant, order_id: the order, not cancelled. method: card, transfer, cash, ... as the shop names it. amount: in the order''s currency, null: what it owes and has neither paid nor authorized. gateway: who carries it out. gateway_reference: its id of the payment, where known. request_key: the same key again answers the first payment. actor, reason: kept with the intent. not_before: when the worker is to ask (UTC instant), for goods that come later; null: at once.
 Returns the payment''s id.
 OM002 no such order; OM007 the order does not owe so much; OM008 order cancelled, or the gateway''s reference is another payment''s; OM010 request key used before with other content; OM011 argument missing or out of range; OM017 more decimals than the currency has.';
 
 CREATE FUNCTION oms.capture(merchant int, payment_id bigint, amount numeric DEFAULT NULL,
-		request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL)
+		request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL, rest text DEFAULT NULL)
 	RETURNS bigint LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_capture';
-COMMENT ON FUNCTION oms.capture(int, bigint, numeric, text, text, text) IS
+COMMENT ON FUNCTION oms.capture(int, bigint, numeric, text, text, text, text) IS
 'Asks the gateway to capture authorized money: a task "capture" for the worker outside. What is asked for counts at once (capture_pending).
-merchant, payment_id: the payment. amount: in its currency; null: all that is authorized and not captured, as far as the order owes it. What is not captured stays authorized until it is captured, voided or expires.
+merchant, payment_id: the payment. amount: in its currency; null: all that is authorized and not captured, as far as the order owes it. rest: what becomes of the authorization that is left once this is captured: keep (it stays until captured, voided or expired), release (a void of it is asked for then), expire (the gateway lets go of it by itself; recorded as authorization_expired); null: as payment_method says for the method, else keep.
 Returns the number of the intent (payment_event.event_id), which record_payment_event() may name.
 OM002 no such payment; OM005 a hold blocks capture; OM007 more than is authorized, or more than the order owes; OM008 order cancelled; OM010 request key used before with other content; OM011, OM017 amount out of range.';
 

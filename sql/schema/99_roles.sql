@@ -96,6 +96,8 @@ FROM (VALUES
 	-- Payments
 	('function', '{app,clerk,finance,connector}', '{authorize,capture,void,request_payment}'),
 	('function', '{clerk,finance}', '{refund,request_refund}'),
+	('function', '{clerk,finance,connector}', '{reauthorize,expire_authorizations}'),
+	('view', '{clerk,finance,analyst,connector}', '{authorization_expiry}'),
 	('function', '{finance,connector}', '{record_payment_event}'),
 	('function', '{finance}', '{issue_credit,issue_invoice,import_settlement,reconcile}'),
 	-- Returns

@@ -39,6 +39,8 @@ extern int64 oms_event_tx(void);
 /* Work for outsiders, in the same transaction.  dedup_key: one task per (kind, key); null: always new. */
 extern int64 oms_task_add(int32 merchant, const char *kind, int64 order_id, const char *subject_type,
 						  int64 subject_id, const char *dedup_key, Datum payload);
+extern int64 oms_task_add_at(int32 merchant, const char *kind, int64 order_id, const char *subject_type,
+							 int64 subject_id, const char *dedup_key, Datum payload, TimestampTz run_at);
 
 /* A message to the customer of an order: one per (order, kind, fact), a second call does nothing. */
 extern void oms_message_add(int32 merchant, int64 order_id, const char *kind, const char *fact, Datum data);

@@ -42,8 +42,8 @@ enum
 
 #define ADD_COLUMNS \
 	"INSERT INTO oms.task (merchant_id, kind, order_id, subject_type, subject_id, dedup_key, payload, run_at, created_at) " \
-	"VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, $8) "
-#define ADD_TYPES {INT4OID, TEXTOID, INT8OID, TEXTOID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID}
+	"VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, $9) "
+#define ADD_TYPES {INT4OID, TEXTOID, INT8OID, TEXTOID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 
 /*
  * run_at of a leased task is the end of its lease, so due ones of both states
@@ -71,9 +71,9 @@ enum
 #define CLAIM_NCOLUMNS 10
 
 static OmsStatement statements[] = {
-	[ST_ADD] = {ADD_COLUMNS "RETURNING task_id", 8, ADD_TYPES},
+	[ST_ADD] = {ADD_COLUMNS "RETURNING task_id", 9, ADD_TYPES},
 	[ST_ADD_ONCE] = {ADD_COLUMNS "ON CONFLICT (merchant_id, kind, dedup_key) WHERE dedup_key IS NOT NULL DO NOTHING "
-	"RETURNING task_id", 8, ADD_TYPES},
+	"RETURNING task_id", 9, ADD_TYPES},
 	[ST_FIND] = {"SELECT t.task_id FROM oms.task t WHERE t.merchant_id = $1 AND t.kind = $2 AND t.dedup_key = $3",
 	3, {INT4OID, TEXTOID, TEXTOID}},
 	[ST_CLAIM] = {CLAIM("t.merchant_id = $1 AND "), 6, CLAIM_TYPES},
@@ -192,8 +192,16 @@ int64
 oms_task_add(int32 merchant, const char *kind, int64 order_id, const char *subject_type,
 			 int64 subject_id, const char *dedup_key, Datum payload)
 {
-	Datum		values[8];
-	char		nulls[9] = "        ";
+	return oms_task_add_at(merchant, kind, order_id, subject_type, subject_id, dedup_key, payload, oms_now());
+}
+
+/* The same, to be claimed at run_at. */
+int64
+oms_task_add_at(int32 merchant, const char *kind, int64 order_id, const char *subject_type,
+				int64 subject_id, const char *dedup_key, Datum payload, TimestampTz run_at)
+{
+	Datum		values[9];
+	char		nulls[10] = "         ";
 
 	values[0] = Int32GetDatum(merchant);
 	values[1] = CStringGetTextDatum(kind);
@@ -202,7 +210,8 @@ oms_task_add(int32 merchant, const char *kind, int64 order_id, const char *subje
 	values[4] = Int64GetDatum(subject_id);
 	values[5] = dedup_key != NULL ? CStringGetTextDatum(dedup_key) : (Datum) 0;
 	values[6] = payload;
-	values[7] = TimestampTzGetDatum(oms_now());
+	values[7] = TimestampTzGetDatum(run_at);
+	values[8] = TimestampTzGetDatum(oms_now());
 	if (order_id == 0)
 		nulls[2] = 'n';
 	if (subject_type == NULL)

@@ -38,8 +38,8 @@ static OmsStatement statements[] = {
 };
 
 /* Refuses (OM008) to ask for money for a cancelled order. */
-static void
-require_not_cancelled(const OmsOrderHead *head, const char *doing)
+void
+oms_payment_require_not_cancelled(const OmsOrderHead *head, const char *doing)
 {
 	if (strcmp(head->lifecycle, "cancelled") == 0)
 		ereport(ERROR,
@@ -69,8 +69,8 @@ error_nothing(const OmsPayment *payment, const char *what, const char *hint)
 }
 
 /* The cause of an intent that a caller asks for, with nothing behind it. */
-static const OmsPaymentCause *
-by_hand(const OmsCall *call)
+const OmsPaymentCause *
+oms_payment_by_hand(const OmsCall *call)
 {
 	OmsPaymentCause *cause = palloc0(sizeof(OmsPaymentCause));
 
@@ -81,8 +81,8 @@ by_hand(const OmsCall *call)
 
 /*
  * authorize(merchant, order_id, method, amount, gateway, gateway_reference,
- * request_key, actor, reason): makes a payment and asks the gateway to
- * authorize.  Locks the order.  Raises OM002, OM007, OM008, OM010, OM011, OM017.
+ * request_key, actor, reason, not_before): makes a payment and asks the gateway
+ * to authorize, at once or later.  Locks the order.  Raises OM002, OM007, OM008, OM010, OM011, OM017.
  */
 Datum
 oms_authorize(PG_FUNCTION_ARGS)
@@ -91,16 +91,24 @@ oms_authorize(PG_FUNCTION_ARGS)
 	char	   *method = oms_arg_text(fcinfo, 2, "method", OMS_KEY_LENGTH);
 	char	   *gateway = oms_arg_text(fcinfo, 4, "gateway", OMS_KEY_LENGTH);
 	char	   *reference = oms_arg_text_or_null(fcinfo, 5, "gateway_reference", OMS_KEY_LENGTH);
+	TimestampTz not_before = PG_ARGISNULL(9) ? 0 : PG_GETARG_TIMESTAMPTZ(9);
 	OmsCall		call;
 	OmsOrderHead head;
-	OmsPayment	payment = {0};
+	OmsPayment	payment = {.method = method, .gateway = gateway, .gateway_reference = reference};
+	OmsPaymentCause cause;
 	int64		amount;
 	int64		result;
 
+	if (not_before != 0 && (TIMESTAMP_NOT_FINITE(not_before) || not_before < oms_now()))
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"not_before\" is out of range"),
+				 errdetail("It is in the past or not finite."),
+				 errhint("Give an instant to come, or null for at once.")));
 	if (oms_call_repeated(fcinfo, "authorize", 6, &call, &result))
 		PG_RETURN_INT64(result);
 	oms_order_lock(call.merchant, order_id, &head);
-	require_not_cancelled(&head, "paid");
+	oms_payment_require_not_cancelled(&head, "paid");
 	amount = oms_arg_amount(fcinfo, 3, "amount", head.exponent);
 	if (amount < 0)
 	{
@@ -118,42 +126,57 @@ oms_authorize(PG_FUNCTION_ARGS)
 							   oms_money_text(balance.capturable + balance.authorize_pending, head.exponent)),
 					 errhint("See view oms.payment_balance.")));
 	}
-	payment.merchant = call.merchant;
-	payment.order_id = order_id;
-	payment.exponent = head.exponent;
-	strlcpy(payment.currency, head.currency, sizeof(payment.currency));
-	payment.payment_id = oms_payment_create(&head, method, gateway, reference, amount, call.actor);
-	(void) oms_payment_request(&payment, "authorize", amount, 0, by_hand(&call));
+	oms_payment_create(&head, &payment, amount, call.actor);
+	cause = *oms_payment_by_hand(&call);
+	cause.not_before = not_before;
+	(void) oms_payment_request(&payment, "authorize", amount, 0, &cause);
 	oms_call_done(&call, payment.payment_id);
 	PG_RETURN_INT64(payment.payment_id);
 }
 
 /* What capture, void and refund begin with: locks the payment's order and the payment. */
-static void
-lock_payment(int32 merchant, int64 payment_id, OmsOrderHead *head, OmsPayment *payment)
+void
+oms_payment_lock_of(int32 merchant, int64 payment_id, OmsOrderHead *head, OmsPayment *payment)
 {
 	oms_order_lock(merchant, oms_payment_order_of(merchant, payment_id), head);
 	oms_payment_lock(head, payment_id, payment);
 }
 
+/* What becomes of the rest of an authorization: keep, release or expire; null: as the method's rule says. */
+static const char *
+arg_rest(FunctionCallInfo fcinfo, int n)
+{
+	const char *rest = oms_arg_text_or_null(fcinfo, n, "rest", OMS_KEY_LENGTH);
+
+	if (rest != NULL && strcmp(rest, "keep") != 0 && strcmp(rest, "release") != 0 && strcmp(rest, "expire") != 0)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"rest\" is out of range"),
+				 errdetail("\"%s\" was given.", rest),
+				 errhint("Give keep, release or expire, or null for the rule of the payment's method.")));
+	return rest;
+}
+
 /*
- * capture(merchant, payment_id, amount, request_key, actor, reason): asks the
- * gateway to capture.  Raises OM002, OM005, OM007, OM008, OM010, OM011, OM017.
+ * capture(merchant, payment_id, amount, request_key, actor, reason, rest): asks
+ * the gateway to capture, and says what becomes of the rest.  Raises OM002, OM005, OM007, OM008, OM010, OM011, OM017.
  */
 Datum
 oms_capture(PG_FUNCTION_ARGS)
 {
 	int64		payment_id = oms_arg_int64(fcinfo, 1, "payment_id");
+	const char *rest = arg_rest(fcinfo, 6);
 	OmsCall		call;
 	OmsOrderHead head;
 	OmsPayment	payment;
+	OmsPaymentCause cause;
 	int64		amount;
 	int64		intent;
 
 	if (oms_call_repeated(fcinfo, "capture", 3, &call, &intent))
 		PG_RETURN_INT64(intent);
-	lock_payment(call.merchant, payment_id, &head, &payment);
-	require_not_cancelled(&head, "captured for");
+	oms_payment_lock_of(call.merchant, payment_id, &head, &payment);
+	oms_payment_require_not_cancelled(&head, "captured for");
 	oms_order_require_no_hold(&head, "capture");
 	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
 	if (amount < 0)
@@ -169,7 +192,9 @@ oms_capture(PG_FUNCTION_ARGS)
 	}
 	payment.amounts.capture_pending += amount;
 	oms_payment_check(&payment, OMS_PAY_CAPTURE, amount);
-	intent = oms_payment_request(&payment, "capture", amount, 0, by_hand(&call));
+	cause = *oms_payment_by_hand(&call);
+	cause.rest = rest;
+	intent = oms_payment_request(&payment, "capture", amount, 0, &cause);
 	oms_call_done(&call, intent);
 	PG_RETURN_INT64(intent);
 }
@@ -191,7 +216,7 @@ oms_void(PG_FUNCTION_ARGS)
 
 	if (oms_call_repeated(fcinfo, "void", 3, &call, &intent))
 		PG_RETURN_INT64(intent);
-	lock_payment(call.merchant, payment_id, &head, &payment);
+	oms_payment_lock_of(call.merchant, payment_id, &head, &payment);
 	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
 	if (amount < 0)
 	{
@@ -201,7 +226,7 @@ oms_void(PG_FUNCTION_ARGS)
 	}
 	payment.amounts.void_pending += amount;
 	oms_payment_check(&payment, OMS_PAY_VOID, amount);
-	intent = oms_payment_request(&payment, "void", amount, 0, by_hand(&call));
+	intent = oms_payment_request(&payment, "void", amount, 0, oms_payment_by_hand(&call));
 	oms_call_done(&call, intent);
 	PG_RETURN_INT64(intent);
 }
@@ -248,7 +273,7 @@ oms_refund(PG_FUNCTION_ARGS)
 
 	if (oms_call_repeated(fcinfo, "refund", 3, &call, &refund_id))
 		PG_RETURN_INT64(refund_id);
-	lock_payment(call.merchant, payment_id, &head, &payment);
+	oms_payment_lock_of(call.merchant, payment_id, &head, &payment);
 	oms_order_require_no_hold(&head, "refund");
 	refund.amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
 	room = oms_payment_refundable(&payment);

@@ -23,6 +23,7 @@ PG_FUNCTION_INFO_V1(oms_payment_event_fold);
 enum
 {
 	ST_FACTS,
+	ST_REPLACED,
 	ST_SET_AMOUNTS,
 	ST_REFUND_PAYMENTS,
 	ST_REFUND_AMOUNT,
@@ -31,8 +32,13 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_FACTS] = {
-		"SELECT event_id, intent_id, refund_id, amount, occurred_at, expires_at, kind, event_reference, actor, reason, data "
+		"SELECT event_id, intent_id, refund_id, amount, occurred_at, expires_at, kind, event_reference, actor, reason, data, "
+		"CASE WHEN kind = 'capture_requested' THEN data ->> 'rest' END "
 		"FROM oms.payment_event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY event_id",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_REPLACED] = {
+		"SELECT capturable FROM oms.payment_detail WHERE merchant_id = $1 AND payment_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_SET_AMOUNTS] = {
@@ -115,6 +121,7 @@ oms_payment_facts(int32 merchant, int64 payment_id, int exponent, int *n)
 		facts[i].occurred_at = oms_get_int64(i, 5);
 		facts[i].expires_at = oms_get_int64(i, 6);
 		facts[i].reference = oms_get_text(i, 8);
+		facts[i].rest = oms_get_text(i, 12);
 		facts[i].class = info->class;
 		facts[i].role = info->role;
 	}
@@ -268,7 +275,16 @@ check_order(const OmsOrderHead *head, const OmsPayment *payment, const OmsPaymen
 	}
 	room = balance.due + balance.refund_due;
 	if (info->class == OMS_PAY_AUTHORIZE)
+	{
 		room -= balance.capturable + balance.authorize_pending;
+		if (payment->replaces_id != 0)
+		{
+			Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(payment->replaces_id)};
+
+			oms_run(&statements[ST_REPLACED], values, NULL);
+			room += oms_get_money(0, 1, head->exponent);
+		}
+	}
 	if (room < 0)
 		ereport(ERROR,
 				(errcode(OMS_LIMIT),
@@ -375,8 +391,10 @@ add_task(const OmsPayment *payment, const OmsPaymentKind *info, const OmsPayment
 	oms_json_add_text(&payload, "currency", payment->currency);
 	if (fact->refund_id != 0)
 		oms_json_add_int(&payload, "refund", fact->refund_id);
-	oms_task_add(payment->merchant, info->task, payment->order_id, "payment", payment->payment_id,
-				 fact->reference, oms_json_end(&payload));
+	if (fact->rest != NULL && strcmp(fact->rest, "keep") != 0)
+		oms_json_add_text(&payload, "rest", fact->rest);
+	oms_task_add_at(payment->merchant, info->task, payment->order_id, "payment", payment->payment_id,
+					fact->reference, oms_json_end(&payload), Max(fact->occurred_at, oms_now()));
 }
 
 /* The row of the log. */
@@ -468,7 +486,7 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 	write_event(&payment, info, fact, actor, reason, data);
 	oms_order_refresh_payment(merchant, head.order_id);
 	if (info->role != OMS_PAY_REQUEST)
-		oms_payment_after_fact(&head, &payment, info->kind);
+		oms_payment_after_fact(&head, &payment, info, facts, n, fact);
 	oms_end();
 	return PointerGetDatum(NULL);
 }

@@ -112,6 +112,7 @@ oms_payment_capture_share(const OmsOrderHead *head, int64 amount, const char *ca
 	if (!all)
 		want = Min(want, amount == OMS_SHIPPED_SHARE ? value - balance.captured - balance.capture_pending : amount);
 
+	oms_payment_sort_charge(payments, n);
 	for (int i = 0; i < n && want > 0; i++)
 	{
 		int64		part = Min(want, oms_payment_capturable(&payments[i]));
@@ -167,7 +168,8 @@ oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *c
 		+ balance.capture_pending + balance.capturable - balance.owed - balance.refund_due;
 	want = Min(want, amount);
 
-	for (int i = n - 1; i >= 0 && want > 0; i--)
+	oms_payment_sort_refund(payments, n);
+	for (int i = 0; i < n && want > 0; i++)
 	{
 		int64		part = Min(want, oms_payment_capturable(&payments[i]));
 
@@ -195,40 +197,94 @@ oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *c
 	return given;
 }
 
-/*
- * What a fact sets going, with order and payment locked.  An authorization
- * that arrives after the order was cancelled is voided.  Captured money beyond
- * what the order owes goes to refunds that were granted and had nothing to be
- * taken from; without such a refund it stays, visible as overpaid.
- */
-void
-oms_payment_after_fact(const OmsOrderHead *head, const OmsPayment *payment, const char *kind)
+/* Asks to give up what is left of an authorization. */
+static void
+void_rest(const OmsPayment *payment, const OmsPaymentCause *cause)
+{
+	int64		rest = oms_payment_capturable(payment);
+
+	if (rest > 0)
+		oms_payment_request(payment, "void", rest, 0, cause);
+}
+
+/* An authorization that arrived: nothing for a cancelled order; the one it replaces is given up. */
+static void
+after_authorized(const OmsOrderHead *head, const OmsPayment *payment)
 {
 	OmsPaymentCause cause = {"cancellation", head->order_id, "oms", "the order was cancelled before"};
-	OmsPaymentBalance balance;
+	OmsPayment	replaced;
 
-	if (strcmp(kind, "authorized") == 0 && strcmp(head->lifecycle, "cancelled") == 0)
+	if (strcmp(head->lifecycle, "cancelled") == 0)
+		void_rest(payment, &cause);
+	if (payment->replaces_id == 0)
+		return;
+	cause = (OmsPaymentCause) {"reauthorization", payment->payment_id, "oms", "it was authorized anew"};
+	oms_payment_lock(head, payment->replaces_id, &replaced);
+	void_rest(&replaced, &cause);
+}
+
+/*
+ * What becomes of the rest of the authorization, as the answered request to
+ * capture said: a void is asked for, or it has lapsed with the capture.
+ */
+static void
+settle_rest(const OmsPayment *payment, const OmsPaymentFact *facts, int n, const OmsPaymentFact *fact)
+{
+	OmsPaymentCause cause = {"capture", fact->event_id, "oms", "the rest was given up with the capture"};
+
+	for (int i = 0; i < n; i++)
 	{
-		int64		rest = oms_payment_capturable(payment);
+		int64		ignored;
 
-		if (rest > 0)
-			oms_payment_request(payment, "void", rest, 0, &cause);
+		if (facts[i].class != OMS_PAY_CAPTURE || facts[i].role != OMS_PAY_REQUEST || facts[i].answer != fact->operation ||
+			facts[i].rest == NULL || !oms_payment_operation_done(facts, fact->operation, &ignored))
+			continue;
+		if (strcmp(facts[i].rest, "release") == 0)
+			void_rest(payment, &cause);
+		else if (strcmp(facts[i].rest, "expire") == 0 && oms_payment_capturable(payment) > 0)
+			oms_payment_record(payment, "authorization_expired", psprintf("rest of " INT64_FORMAT, facts[i].event_id), -1,
+							   fact->occurred_at, "oms");
+		return;
 	}
-	else if (strcmp(kind, "captured") == 0)
-	{
-		Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
-		uint64		n = oms_run(&statements[ST_GRANTED], values, NULL);
-		int64	   *refunds;
-		int64		over;
+}
 
-		if (n == 0)
-			return;
-		refunds = palloc(sizeof(int64) * n);
-		for (uint64 i = 0; i < n; i++)
-			refunds[i] = oms_get_int64(i, 1);
-		oms_payment_balance(head, &balance);
-		over = -balance.due;
-		for (uint64 i = 0; i < n && over > 0; i++)
-			over -= oms_refund_move(head, refunds[i], over, "oms");
+/*
+ * Captured money beyond what the order owes goes to refunds that were granted
+ * and had nothing to be taken from; without such a refund it stays, visible as
+ * overpaid.
+ */
+static void
+move_waiting_refunds(const OmsOrderHead *head)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	uint64		n = oms_run(&statements[ST_GRANTED], values, NULL);
+	OmsPaymentBalance balance;
+	int64	   *refunds;
+	int64		over;
+
+	if (n == 0)
+		return;
+	refunds = palloc(sizeof(int64) * n);
+	for (uint64 i = 0; i < n; i++)
+		refunds[i] = oms_get_int64(i, 1);
+	oms_payment_balance(head, &balance);
+	over = -balance.due;
+	for (uint64 i = 0; i < n && over > 0; i++)
+		over -= oms_refund_move(head, refunds[i], over, "oms");
+}
+
+/* What a fact, folded already, sets going, with order and payment locked. */
+void
+oms_payment_after_fact(const OmsOrderHead *head, const OmsPayment *payment, const OmsPaymentKind *kind,
+					   const OmsPaymentFact *facts, int n, const OmsPaymentFact *fact)
+{
+	if (kind->role != OMS_PAY_SUCCESS)
+		return;
+	if (kind->class == OMS_PAY_AUTHORIZE)
+		after_authorized(head, payment);
+	else if (kind->class == OMS_PAY_CAPTURE)
+	{
+		settle_rest(payment, facts, n, fact);
+		move_waiting_refunds(head);
 	}
 }

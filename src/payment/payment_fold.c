@@ -11,8 +11,9 @@
  * the same class and amount that was recorded before it.  Requests are served
  * from the newest to the oldest, because a newer one has fewer operations to
  * choose from; so as many as can be are answered, whatever the facts' order.
- * A void of everything answers every request to void recorded before it, and a
- * capture every request to authorize: who sells in one step says only that.
+ * A failure that names neither request nor amount answers one that is still open
+ * then.  A void of everything answers every request to void recorded before it, and
+ * a capture every request to authorize: who sells in one step says only that.
  *
  * Nothing here depends on the order of the facts after the requests they
  * answer, nor on how often one was delivered (the table keeps it once).
@@ -190,9 +191,20 @@ answer_implied(OmsPaymentFact *facts, int n)
 	}
 }
 
-/* Answers that name no request: by class and amount. */
+/* Whether an operation that names no request may answer this one: of its amount, or a failure without any. */
+static bool
+may_answer(const OmsPaymentFact *facts, int operation, const OmsPaymentFact *request, bool nameless)
+{
+	const OmsPaymentFact *head = &facts[operation];
+
+	if (head->operation != operation || head->class != request->class || head->taken || head->first < request->event_id)
+		return false;
+	return nameless ? head->value < 0 && newest(facts, operation)->role == OMS_PAY_FAILURE : head->value == request->amount;
+}
+
+/* Answers that name no request: by class and amount, or by class alone. */
 static void
-answer_by_amount(OmsPaymentFact *facts, int n)
+answer_unnamed(OmsPaymentFact *facts, int n, bool nameless)
 {
 	int64_t		before = INT64_MAX;
 
@@ -211,9 +223,7 @@ answer_by_amount(OmsPaymentFact *facts, int n)
 		before = request->event_id;
 
 		for (int i = 0; i < n; i++)
-			if (facts[i].operation == i && facts[i].class == request->class && !facts[i].taken &&
-				facts[i].value == request->amount && facts[i].first > request->event_id &&
-				(best < 0 || preferred(facts, i, best)))
+			if (may_answer(facts, i, request, nameless) && (best < 0 || preferred(facts, i, best)))
 				best = i;
 		if (best >= 0)
 		{
@@ -288,7 +298,8 @@ oms_payment_fold(OmsPaymentFact *facts, int n, OmsPaymentAmounts *amounts)
 	group(facts, n);
 	answer_named(facts, n);
 	answer_implied(facts, n);
-	answer_by_amount(facts, n);
+	answer_unnamed(facts, n, false);
+	answer_unnamed(facts, n, true);
 
 	if (!sum_done(facts, n, OMS_PAY_AUTHORIZE, INT64_MAX, &amounts->authorized) ||
 		!sum_done(facts, n, OMS_PAY_CAPTURE, INT64_MAX, &amounts->captured) ||

@@ -38,6 +38,7 @@ typedef struct OmsPaymentFact
 	int64_t		occurred_at;	/* gateway's time, microseconds */
 	int64_t		expires_at;		/* of an authorization; 0: not said */
 	const char *reference;		/* the gateway's name of the operation */
+	const char *rest;			/* of a capture request: what becomes of the rest, see oms_payment_rest() */
 	OmsPaymentClass class;
 	OmsPaymentRole role;
 	/* worked out by the fold; those from newest on in the first fact of an operation only */

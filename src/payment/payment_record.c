@@ -168,7 +168,11 @@ find_payment(FunctionCallInfo fcinfo, int32 merchant, const char *actor, OmsOrde
 		oms_order_lock(merchant, PG_GETARG_INT64(ARG_ORDER), head);
 		if (!oms_payment_find(merchant, gateway_or_default, reference, &payment_id, &order_id))
 		{
-			payment_id = oms_payment_create(head, method != NULL ? method : "external", gateway_or_default, reference, 0, actor);
+			OmsPayment	new = {.method = method != NULL ? method : "external", .gateway = pstrdup(gateway_or_default),
+			.gateway_reference = reference};
+
+			oms_payment_create(head, &new, 0, actor);
+			payment_id = new.payment_id;
 			order_id = head->order_id;
 		}
 		else if (order_id != head->order_id)

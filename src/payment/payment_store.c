@@ -20,19 +20,22 @@ enum
 	ST_LOCK_ALL,
 	ST_BALANCE,
 	ST_NEXT_EVENT,
-	ST_REQUEST
+	ST_REQUEST,
+	ST_RECORD
 };
 
 #define PAYMENT_COLUMNS \
-	"payment_id, order_id, gateway, gateway_reference, method, currency, authorized, captured, voided, expired, " \
-	"refunded, charged_back, authorize_pending, capture_pending, void_pending, refund_pending "
+	"p.payment_id, p.order_id, p.gateway, p.gateway_reference, p.method, p.currency, p.authorized, p.captured, p.voided, p.expired, " \
+	"p.refunded, p.charged_back, p.authorize_pending, p.capture_pending, p.void_pending, p.refund_pending, p.replaces_id, " \
+	"coalesce(m.charge_rank, 100), coalesce(m.refund_rank, 100), coalesce(m.rest, 'keep') " \
+	"FROM oms.payment p LEFT JOIN oms.payment_method m ON m.merchant_id = p.merchant_id AND m.method = p.method "
 
 static OmsStatement statements[] = {
 	[ST_CREATE] = {
-		"INSERT INTO oms.payment (merchant_id, order_id, created_at, amount, currency, method, gateway, gateway_reference, actor) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+		"INSERT INTO oms.payment (merchant_id, order_id, created_at, amount, currency, method, gateway, gateway_reference, actor, "
+		"replaces_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
 		"ON CONFLICT (merchant_id, gateway, gateway_reference) WHERE gateway_reference IS NOT NULL DO NOTHING RETURNING payment_id",
-		9, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+		10, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
 	},
 	[ST_FIND] = {
 		"SELECT payment_id, order_id FROM oms.payment WHERE merchant_id = $1 AND gateway = $2 AND gateway_reference = $3",
@@ -44,12 +47,12 @@ static OmsStatement statements[] = {
 	},
 	[ST_LOCK] = {
 		"SELECT " PAYMENT_COLUMNS
-		"FROM oms.payment WHERE merchant_id = $1 AND payment_id = $2 FOR NO KEY UPDATE",
+		"WHERE p.merchant_id = $1 AND p.payment_id = $2 FOR NO KEY UPDATE OF p",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_LOCK_ALL] = {
 		"SELECT " PAYMENT_COLUMNS
-		"FROM oms.payment WHERE merchant_id = $1 AND order_id = $2 ORDER BY payment_id FOR NO KEY UPDATE",
+		"WHERE p.merchant_id = $1 AND p.order_id = $2 ORDER BY p.payment_id FOR NO KEY UPDATE OF p",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_BALANCE] = {
@@ -64,8 +67,14 @@ static OmsStatement statements[] = {
 	},
 	[ST_REQUEST] = {
 		"INSERT INTO oms.payment_event (merchant_id, payment_id, event_id, refund_id, occurred_at, recorded_at, amount, "
-		"kind, event_reference, actor, reason, data) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11)",
-		11, {INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
+		"kind, event_reference, actor, reason, data) VALUES ($1, $2, $3, $4, $5, $12, $6, $7, $8, $9, $10, $11)",
+		12, {INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID,
+		TIMESTAMPTZOID}
+	},
+	[ST_RECORD] = {
+		"INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount, occurred_at, recorded_at, actor) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+		8, {INT4OID, INT8OID, TEXTOID, TEXTOID, NUMERICOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
 	},
 };
 
@@ -123,29 +132,43 @@ oms_payment_find(int32 merchant, const char *gateway, const char *reference, int
 	return true;
 }
 
-/* Makes the row of a payment, amounts zero; OM008 when the gateway's reference is another payment's. */
-int64
-oms_payment_create(const OmsOrderHead *head, const char *method, const char *gateway, const char *reference,
-				   int64 amount, const char *actor)
+/*
+ * Makes the row of a payment of which method, gateway, its reference and what it
+ * replaces are given, amounts zero, and fills in the rest.  OM008 when the
+ * gateway's reference is another payment's.
+ */
+void
+oms_payment_create(const OmsOrderHead *head, OmsPayment *payment, int64 amount, const char *actor)
 {
-	Datum		values[9];
+	const char *reference = payment->gateway_reference;
+	Datum		values[10];
+	char		nulls[11] = "          ";
 
 	values[0] = Int32GetDatum(head->merchant);
 	values[1] = Int64GetDatum(head->order_id);
 	values[2] = TimestampTzGetDatum(oms_now());
 	values[3] = oms_scaled_to_numeric(amount, head->exponent);
 	values[4] = CStringGetTextDatum(head->currency);
-	values[5] = CStringGetTextDatum(method);
-	values[6] = CStringGetTextDatum(gateway);
+	values[5] = CStringGetTextDatum(payment->method);
+	values[6] = CStringGetTextDatum(payment->gateway);
 	values[7] = reference != NULL ? CStringGetTextDatum(reference) : (Datum) 0;
 	values[8] = CStringGetTextDatum(actor);
-	if (oms_run_guarded(&statements[ST_CREATE], values, reference == NULL ? "       n " : NULL) == 0)
+	values[9] = Int64GetDatum(payment->replaces_id);
+	if (reference == NULL)
+		nulls[7] = 'n';
+	if (payment->replaces_id == 0)
+		nulls[9] = 'n';
+	if (oms_run_guarded(&statements[ST_CREATE], values, nulls) == 0)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
-				 errmsg("gateway \"%s\" uses reference \"%s\" for another payment", gateway, reference),
+				 errmsg("gateway \"%s\" uses reference \"%s\" for another payment", payment->gateway, reference),
 				 errdetail("A gateway's reference names one payment of a merchant."),
 				 errhint("Find it in oms.payment by gateway_reference.")));
-	return oms_get_int64(0, 1);
+	payment->merchant = head->merchant;
+	payment->payment_id = oms_get_int64(0, 1);
+	payment->order_id = head->order_id;
+	payment->exponent = head->exponent;
+	strlcpy(payment->currency, head->currency, sizeof(payment->currency));
 }
 
 /* The order a payment belongs to; OM002 when there is no such payment. */
@@ -184,6 +207,10 @@ read_payment(const OmsOrderHead *head, uint64 row, OmsPayment *payment)
 	amounts->void_pending = oms_get_money(row, 15, head->exponent);
 	amounts->refund_pending = oms_get_money(row, 16, head->exponent);
 	amounts->expires_at = 0;
+	payment->replaces_id = oms_get_int64(row, 17);
+	payment->charge_rank = oms_get_int32(row, 18);
+	payment->refund_rank = oms_get_int32(row, 19);
+	payment->rest = oms_get_text(row, 20);
 }
 
 /* Locks and reads a payment of the locked order; OM002 when there is none. */
@@ -208,6 +235,42 @@ oms_payment_lock_all(const OmsOrderHead *head, OmsPayment **payments)
 	for (int i = 0; i < n; i++)
 		read_payment(head, i, &(*payments)[i]);
 	return n;
+}
+
+static int
+compare_charge(const void *a, const void *b)
+{
+	const OmsPayment *x = a;
+	const OmsPayment *y = b;
+
+	if (x->charge_rank != y->charge_rank)
+		return x->charge_rank < y->charge_rank ? -1 : 1;
+	return x->payment_id < y->payment_id ? -1 : 1;
+}
+
+static int
+compare_refund(const void *a, const void *b)
+{
+	const OmsPayment *x = a;
+	const OmsPayment *y = b;
+
+	if (x->refund_rank != y->refund_rank)
+		return x->refund_rank < y->refund_rank ? -1 : 1;
+	return x->payment_id > y->payment_id ? -1 : 1;
+}
+
+/* In the order in which money is taken: by charge rank of the method, the oldest first. */
+void
+oms_payment_sort_charge(OmsPayment *payments, int n)
+{
+	qsort(payments, n, sizeof(OmsPayment), compare_charge);
+}
+
+/* In the order in which money is given back: by refund rank of the method, the newest first. */
+void
+oms_payment_sort_refund(OmsPayment *payments, int n)
+{
+	qsort(payments, n, sizeof(OmsPayment), compare_refund);
 }
 
 /* What may still be asked to capture; negative when facts went beyond the authorization. */
@@ -266,8 +329,8 @@ oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, i
 {
 	int64		event_id;
 	OmsJson		data;
-	Datum		values[11];
-	char		nulls[12] = "           ";
+	Datum		values[12];
+	char		nulls[13] = "            ";
 
 	oms_run(&statements[ST_NEXT_EVENT], NULL, NULL);
 	event_id = oms_get_int64(0, 1);
@@ -278,6 +341,8 @@ oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, i
 		oms_json_add_text(&data, "cause_kind", cause->kind);
 		oms_json_add_int(&data, "cause_id", cause->id);
 	}
+	if (strcmp(kind, "capture") == 0)
+		oms_json_add_text(&data, "rest", cause->rest != NULL ? cause->rest : payment->rest);
 
 	values[0] = Int32GetDatum(payment->merchant);
 	values[1] = Int64GetDatum(payment->payment_id);
@@ -285,7 +350,7 @@ oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, i
 	values[3] = Int64GetDatum(refund_id);
 	if (refund_id == 0)
 		nulls[3] = 'n';
-	values[4] = TimestampTzGetDatum(oms_now());
+	values[4] = TimestampTzGetDatum(cause->not_before != 0 ? cause->not_before : oms_now());
 	values[5] = oms_scaled_to_numeric(amount, payment->exponent);
 	values[6] = CStringGetTextDatum(psprintf("%s_requested", kind));
 	values[7] = CStringGetTextDatum(psprintf("oms-%d-%s-" INT64_FORMAT, payment->merchant, kind, event_id));
@@ -298,6 +363,24 @@ oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, i
 		nulls[9] = 'n';
 	}
 	values[10] = oms_json_end(&data);
+	values[11] = TimestampTzGetDatum(oms_now());
 	oms_run(&statements[ST_REQUEST], values, nulls);
 	return event_id;
+}
+
+/*
+ * Writes a fact that follows from what oms knows itself, amount -1: none.  Told
+ * before under this reference: nothing.
+ */
+void
+oms_payment_record(const OmsPayment *payment, const char *kind, const char *reference, int64 amount,
+				   TimestampTz occurred_at, const char *actor)
+{
+	Datum		values[8] = {
+		Int32GetDatum(payment->merchant), Int64GetDatum(payment->payment_id), CStringGetTextDatum(kind),
+		CStringGetTextDatum(reference), oms_scaled_to_numeric(amount, payment->exponent), TimestampTzGetDatum(occurred_at),
+		TimestampTzGetDatum(oms_now()), CStringGetTextDatum(actor)
+	};
+
+	oms_run(&statements[ST_RECORD], values, amount < 0 ? "    n   " : NULL);
 }

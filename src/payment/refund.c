@@ -146,7 +146,7 @@ oms_refund_grant(const OmsOrderHead *head, const OmsRefund *refund)
 }
 
 /*
- * Asks the order's payments, newest first, for at most so much of what the
+ * Asks the order's payments, by refund rank, then newest first, for at most so much of what the
  * refund has neither moved nor asked for.  Asks nothing while a hold blocks
  * refunds.  Expects the order to be locked; locks its payments.  Returns what
  * was asked; OM002 when the order has no such refund.
@@ -175,7 +175,8 @@ oms_refund_move(const OmsOrderHead *head, int64 refund_id, int64 at_most, const 
 	n = oms_payment_lock_all(head, &payments);
 	oms_payment_balance(head, &balance);
 	want = Min(want, balance.captured - balance.charged_back - balance.refunded - balance.refund_pending);
-	for (int i = n - 1; i >= 0 && want > 0; i--)
+	oms_payment_sort_refund(payments, n);
+	for (int i = 0; i < n && want > 0; i++)
 	{
 		int64		part = Min(want, oms_payment_refundable(&payments[i]));
 

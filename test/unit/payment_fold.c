@@ -76,6 +76,12 @@ named_cases(void)
 	f[1].reference = "ch_9";
 	oms_payment_fold(f, 2, &a);
 	ok(a.capture_pending == 500 && a.captured == 300, "another amount without a name leaves it pending");
+	f[2] = fact(7, OMS_PAY_CAPTURE, OMS_PAY_FAILURE, -1, 3, "ch_10", 0);
+	oms_payment_fold(f, 3, &a);
+	ok(a.capture_pending == 0 && a.captured == 300, "a failure that names nothing answers it");
+	f[2].first = f[2].event_id = 4;
+	oms_payment_fold(f, 3, &a);
+	ok(a.capture_pending == 500, "but not one recorded before it");
 
 	f[0] = fact(1, OMS_PAY_AUTHORIZE, OMS_PAY_SUCCESS, 1000, 1, "a1", 0);
 	f[0].expires_at = 99;
