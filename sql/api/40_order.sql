@@ -47,13 +47,13 @@ CREATE FUNCTION oms.cancel_order(merchant int, order_id bigint,
 COMMENT ON FUNCTION oms.cancel_order(int, bigint, text, text, text) IS 'Cancels all units of an order that nothing was shipped of: planned work ends, promises are released, authorizations voided, captures refunded. Cancelling twice is cancelling once. Returns the order. Raises OM002, OM005, OM008, OM010';
 
 CREATE FUNCTION oms.hold(merchant int, order_id bigint, kind text DEFAULT 'manual', reason text DEFAULT NULL,
-	blocks text[] DEFAULT '{confirm,pick,ship,capture}', actor text DEFAULT NULL) RETURNS bigint
+	blocks text[] DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_hold';
-COMMENT ON FUNCTION oms.hold(int, bigint, text, text, text[], text) IS 'Places a hold that blocks the named steps (confirm, pick, ship, capture, refund, cancel, edit). An open hold of the kind is returned instead of a second one. Returns the hold. Raises OM002, OM011';
+COMMENT ON FUNCTION oms.hold(int, bigint, text, text, text[], text) IS 'Places a hold that blocks the named steps (confirm, pick, ship, capture, refund, cancel, edit; default those of its hold_type, else confirm, pick, ship and capture). An open hold of the kind is returned instead of a second one. Returns the hold. Raises OM002, OM011';
 
 CREATE FUNCTION oms.release_hold(merchant int, order_id bigint, kind text, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS boolean
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_release_hold';
-COMMENT ON FUNCTION oms.release_hold(int, bigint, text, text, text) IS 'Releases the open hold of a kind; false when there is none. An order placed with automatic confirmation is confirmed when its last blocking hold goes. Raises OM002';
+COMMENT ON FUNCTION oms.release_hold(int, bigint, text, text, text) IS 'Releases the open hold of a kind; false when there is none. An order placed with automatic confirmation is confirmed when its last blocking hold goes. Who may release, and whether a reason is needed, says hold_type. Raises OM002, OM011, 42501';
 
 CREATE FUNCTION oms.transition(merchant int, order_id bigint, to_state text,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS text

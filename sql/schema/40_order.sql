@@ -216,6 +216,8 @@ CREATE TABLE IF NOT EXISTS oms.order_hold (
 	placed_by	text NOT NULL DEFAULT current_user,
 	released_at	timestamptz,
 	released_by	text,
+	released_role	text,
+	release_reason	text,
 	PRIMARY KEY (merchant_id, order_id, hold_id),
 	FOREIGN KEY (merchant_id, order_id) REFERENCES oms.sales_order,
 	CHECK ((released_at IS NULL) = (released_by IS NULL))
@@ -232,6 +234,8 @@ COMMENT ON COLUMN oms.order_hold.placed_at IS 'Since when (UTC instant)';
 COMMENT ON COLUMN oms.order_hold.placed_by IS 'Who placed it';
 COMMENT ON COLUMN oms.order_hold.released_at IS 'When it was released (UTC instant); null: open';
 COMMENT ON COLUMN oms.order_hold.released_by IS 'Who released it';
+COMMENT ON COLUMN oms.order_hold.released_role IS 'Database role that called for the release, whatever the actor says';
+COMMENT ON COLUMN oms.order_hold.release_reason IS 'Why it was released';
 
 CREATE TABLE IF NOT EXISTS oms.staged_order (
 	merchant_id		int NOT NULL REFERENCES oms.merchant,

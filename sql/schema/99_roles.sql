@@ -60,6 +60,9 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{cancel_order,cancel_line}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{hold}'),
 	('function', '{clerk,finance}', '{release_hold,transition}'),
+	('function', '{app,clerk,warehouse,finance,connector}', '{blocked_by}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{order_blocked}'),
+	('function', '{}', '{caller_has_role}'),
 	('function', '{clerk}', '{edit_order,confirm_edit,split_order,merge_orders,preview}'),
 	-- Looking up
 	('function', '{app,clerk,warehouse,finance}', '{find_orders,order_document,order_timeline,allowed_actions}'),

@@ -7,6 +7,7 @@
 #include "core/oms.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/acl.h"
 
 /* Refuses a null argument. */
 void
@@ -80,6 +81,15 @@ const char *
 oms_calling_role(void)
 {
 	return GetUserNameFromId(GetOuterUserId(), false);
+}
+
+/* Whether the caller, not the definer of the command, has the rights of the role; of one that is gone only a superuser has. */
+bool
+oms_caller_has(const char *role)
+{
+	Oid			roleid = get_role_oid(role, true);
+
+	return OidIsValid(roleid) ? has_privs_of_role(GetOuterUserId(), roleid) : superuser_arg(GetOuterUserId());
 }
 
 /*

@@ -75,6 +75,7 @@ extern char *oms_arg_text(FunctionCallInfo fcinfo, int n, const char *name, int 
 extern char *oms_arg_text_or_null(FunctionCallInfo fcinfo, int n, const char *name, int maxlen);
 extern const char *oms_actor(FunctionCallInfo fcinfo, int n);
 extern const char *oms_calling_role(void);
+extern bool oms_caller_has(const char *role);
 
 /* clock.c: the one source of time; transaction start unless a superuser's test setting moves it */
 extern TimestampTz oms_now(void);

@@ -17,6 +17,7 @@
 #include "event/event.h"
 #include "order/order.h"
 
+PG_FUNCTION_INFO_V1(oms_caller_has_role);
 PG_FUNCTION_INFO_V1(oms_hold);
 PG_FUNCTION_INFO_V1(oms_release_hold);
 PG_FUNCTION_INFO_V1(oms_transition);
@@ -27,6 +28,7 @@ enum
 	ST_BLOCKING_HOLD,
 	ST_OPEN_HOLD,
 	ST_HOLD,
+	ST_RELEASE_RIGHT,
 	ST_RELEASE,
 	ST_AXES,
 	ST_PAYMENT_STATE,
@@ -52,13 +54,18 @@ static OmsStatement statements[] = {
 	},
 	[ST_HOLD] = {
 		"INSERT INTO oms.order_hold (merchant_id, order_id, kind, reason, blocks, placed_at, placed_by) "
-		"VALUES ($1, $2, $3, $4, coalesce($5, '{confirm,pick,ship,capture}'), $6, $7) RETURNING hold_id",
+		"VALUES ($1, $2, $3, $4, coalesce($5, (SELECT t.blocks FROM oms.hold_type t WHERE t.merchant_id = $1 AND t.kind = $3), "
+		"'{confirm,pick,ship,capture}'), $6, $7) RETURNING hold_id",
 		7, {INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}
 	},
+	[ST_RELEASE_RIGHT] = {
+		"SELECT release_role, reason_required FROM oms.hold_type WHERE merchant_id = $1 AND kind = $2",
+		2, {INT4OID, TEXTOID}
+	},
 	[ST_RELEASE] = {
-		"UPDATE oms.order_hold SET released_at = $4, released_by = $5 "
+		"UPDATE oms.order_hold SET released_at = $4, released_by = $5, released_role = $6, release_reason = $7 "
 		"WHERE merchant_id = $1 AND order_id = $2 AND kind = $3 AND released_at IS NULL RETURNING hold_id",
-		5, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+		7, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[ST_AXES] = {
 		"UPDATE oms.sales_order o SET lifecycle = a.lifecycle, fulfilment_state = a.fulfilment_state, "
@@ -236,7 +243,8 @@ oms_order_hold(const OmsOrderHead *head, const char *kind, const char *reason, c
 bool
 oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor, const char *reason)
 {
-	Datum		values[5];
+	Datum		values[7];
+	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	OmsEvent	event = {0};
 	OmsJson		json;
 
@@ -245,11 +253,17 @@ oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor,
 	values[2] = CStringGetTextDatum(kind);
 	values[3] = TimestampTzGetDatum(oms_now());
 	values[4] = CStringGetTextDatum(actor);
-	if (oms_run_guarded(&statements[ST_RELEASE], values, NULL) == 0)
+	values[5] = CStringGetTextDatum(oms_calling_role());
+	if (reason != NULL)
+		values[6] = CStringGetTextDatum(reason);
+	else
+		nulls[6] = 'n';
+	if (oms_run_guarded(&statements[ST_RELEASE], values, nulls) == 0)
 		return false;
 	oms_json_begin(&json);
 	oms_json_add_text(&json, "kind", kind);
 	oms_json_add_int(&json, "hold", oms_get_int64(0, 1));
+	oms_json_add_text(&json, "role", oms_calling_role());
 	event.merchant = head->merchant;
 	event.subject_type = "order";
 	event.subject_id = event.order_id = head->order_id;
@@ -343,6 +357,27 @@ oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor)
 		move(&head, "confirmed", actor, "its last hold was released", NULL);
 }
 
+/* Refuses the caller who may not release holds of the kind (42501), or says no reason where one is needed (OM011). */
+static void
+require_release_right(int32 merchant, const char *kind, const char *reason)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), CStringGetTextDatum(kind)};
+
+	if (oms_run(&statements[ST_RELEASE_RIGHT], values, NULL) == 0)
+		return;
+	if (!oms_is_null(0, 1) && !oms_caller_has(oms_get_text(0, 1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not release holds of kind \"%s\"", oms_calling_role(), kind),
+				 errdetail("Members of role \"%s\" may.", oms_get_text(0, 1)),
+				 errhint("Ask one of them, or have the role granted.")));
+	if (oms_get_bool(0, 2) && reason == NULL)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("releasing a hold of kind \"%s\" needs a reason", kind),
+				 errhint("Give argument \"reason\".")));
+}
+
 /* SQL: release_hold(merchant, order_id, kind, actor, reason) */
 Datum
 oms_release_hold(PG_FUNCTION_ARGS)
@@ -357,11 +392,19 @@ oms_release_hold(PG_FUNCTION_ARGS)
 
 	oms_begin();
 	oms_order_lock(merchant, order_id, &head);
+	require_release_right(merchant, kind, reason);
 	released = oms_order_release(&head, kind, actor, reason);
 	if (released)
 		oms_order_confirm_if_free(merchant, order_id, actor);
 	oms_end();
 	PG_RETURN_BOOL(released);
+}
+
+/* SQL: caller_has_role(role_name) */
+Datum
+oms_caller_has_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(PG_ARGISNULL(0) || oms_caller_has(TextDatumGetCString(PG_GETARG_DATUM(0))));
 }
 
 /* SQL: transition(merchant, order_id, to_state, request_key, actor, reason) */
