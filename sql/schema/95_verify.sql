@@ -15,6 +15,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_prom
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_preorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_sourcing
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promotion
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment

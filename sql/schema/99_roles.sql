@@ -153,6 +153,8 @@ FROM (VALUES
 	('view', '{}', '{verify_promise_bound}'),
 	('view', '{}', '{verify_supply,verify_promise,verify_preorder}'),
 	('view', '{}', '{verify_sourcing}'),
+	('view', '{clerk,finance,analyst}', '{order_amounts,promotion_result}'),
+	('view', '{}', '{verify_promotion}'),
 	('view', '{}', '{verify_all,verify_event,verify_inventory,verify_order,verify_backorder,verify_payment,verify_fulfilment,verify_returns,verify_shipping}')
 ) v (kind, profiles, names), unnest(v.names) n (name)
 ON CONFLICT (kind, name) DO UPDATE SET profiles = excluded.profiles;

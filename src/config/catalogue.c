@@ -49,7 +49,7 @@ static OmsStatement statements[] = {
 		2, {INT4OID, INT8ARRAYOID}
 	},
 	[ST_PRICES] = {
-		"SELECT item_id, currency, channel_id, min_quantity, valid_from, valid_to, amount FROM oms.price "
+		"SELECT item_id, currency, channel_id, min_quantity, valid_from, valid_to, amount, group_id FROM oms.price "
 		"WHERE merchant_id = $1 AND item_id = ANY($2) ORDER BY item_id",
 		2, {INT4OID, INT8ARRAYOID}
 	},
@@ -225,6 +225,7 @@ load_prices(Catalogue *cat, int32 merchant, Datum *arguments)
 		prices[i].valid_from = oms_get_int64(i, 5);
 		prices[i].valid_to = oms_get_int64(i, 6);
 		prices[i].amount = oms_numeric_to_scaled(oms_get(i, 7, &isnull), OMS_PRICE_SCALE, "price");
+		prices[i].group = oms_get_int32(i, 8);
 	}
 }
 
@@ -368,8 +369,21 @@ oms_catalogue_sku(int32 merchant, int32 channel, const char *sku)
 	return entry == NULL ? NULL : find_item(cache.data, merchant, entry->item);
 }
 
+/* Of two prices in force: group, channel, quantity, the later one. */
+static bool
+beats(const OmsPrice *price, const OmsPrice *best)
+{
+	if (price->group != best->group)
+		return price->group > best->group;
+	if (price->channel != best->channel)
+		return price->channel > best->channel;
+	if (price->min_quantity != best->min_quantity)
+		return price->min_quantity > best->min_quantity;
+	return price->valid_from > best->valid_from;
+}
+
 const OmsPrice *
-oms_catalogue_price(const OmsItem *item, const char *currency, int32 channel, int32 quantity, TimestampTz at)
+oms_catalogue_price(const OmsItem *item, const char *currency, int32 channel, int32 group, int32 quantity, TimestampTz at)
 {
 	const OmsPrice *best = NULL;
 	int			i;
@@ -378,13 +392,11 @@ oms_catalogue_price(const OmsItem *item, const char *currency, int32 channel, in
 	{
 		const OmsPrice *price = &item->prices[i];
 
-		if ((price->channel != 0 && price->channel != channel) || price->min_quantity > quantity ||
+		if ((price->channel != 0 && price->channel != channel) || (price->group != 0 && price->group != group) ||
+			price->min_quantity > quantity ||
 			price->valid_from > at || price->valid_to <= at || strcmp(price->currency, currency) != 0)
 			continue;
-		if (best == NULL || price->channel > best->channel ||
-			(price->channel == best->channel &&
-			 (price->min_quantity > best->min_quantity ||
-			  (price->min_quantity == best->min_quantity && price->valid_from > best->valid_from))))
+		if (best == NULL || beats(price, best))
 			best = price;
 	}
 	return best;

@@ -28,6 +28,7 @@ typedef struct OmsPrice
 {
 	char		currency[4];
 	int32		channel;		/* 0: all */
+	int32		group;			/* of customers, 0: all */
 	int32		min_quantity;
 	TimestampTz valid_from;
 	TimestampTz valid_to;
@@ -70,6 +71,6 @@ extern const OmsItem *oms_catalogue_sku(int32 merchant, int32 channel, const cha
 
 /* The price in force, or null: see COMMENT ON TABLE oms.price. */
 extern const OmsPrice *oms_catalogue_price(const OmsItem *item, const char *currency, int32 channel,
-										   int32 quantity, TimestampTz at);
+										   int32 group, int32 quantity, TimestampTz at);
 
 #endif							/* OMS_CATALOGUE_H */

@@ -7,7 +7,7 @@
 #ifndef OMS_CACHE_H
 #define OMS_CACHE_H
 
-#define OMS_CACHE_TABLES 8
+#define OMS_CACHE_TABLES 12
 
 typedef struct OmsCache
 {

@@ -35,7 +35,8 @@ static OmsStatement statements[] = {
 		"ARRAY(SELECT l.location_id FROM oms.channel_location cl "
 		"JOIN oms.location l ON l.merchant_id = cl.merchant_id AND l.location_id = cl.location_id "
 		"WHERE cl.merchant_id = $1 AND cl.channel_id = c.channel_id AND l.active "
-		"ORDER BY cl.priority, cl.location_id) "
+		"ORDER BY cl.priority, cl.location_id), "
+		"c.currency <> (SELECT m.currency FROM oms.merchant m WHERE m.merchant_id = $1) "
 		"FROM oms.channel c WHERE c.merchant_id = $1",
 		1, {INT4OID}
 	},
@@ -102,7 +103,7 @@ typedef struct Currency
 
 static OmsCache config_cache = {
 	.name = "merchants",
-	.tables = {"channel", "channel_location", "location", "setting", "setting_definition", "tax_rule", "transition"},
+	.tables = {"channel", "channel_location", "location", "setting", "setting_definition", "tax_rule", "transition", "merchant"},
 };
 
 static OmsCache currency_cache = {
@@ -209,6 +210,7 @@ load_channels(MerchantConfig *config, MemoryContext context)
 		channel->number_prefix = keep_text(context, i, 5);
 		channel->tax_included = oms_get_bool(i, 6);
 		channel->active = oms_get_bool(i, 7);
+		channel->foreign = oms_get_bool(i, 9);
 		channel->nlocations = ArrayGetNItems(ARR_NDIM(locations), ARR_DIMS(locations));
 		channel->locations = MemoryContextAlloc(context, (channel->nlocations + 1) * sizeof(int32));
 		memcpy(channel->locations, ARR_DATA_PTR(locations), channel->nlocations * sizeof(int32));

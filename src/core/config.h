@@ -43,6 +43,7 @@ typedef struct OmsChannel
 	char	   *language;
 	char	   *number_prefix;
 	bool		tax_included;
+	bool		foreign;		/* another currency than the merchant's */
 	bool		active;
 	bool		confirm;		/* setting confirmation = auto */
 	OmsRounding rounding;

@@ -14,7 +14,7 @@
 static const char *const order_fields[] = {
 	"channel", "external_ref", "customer", "email", "phone", "language", "currency", "ship_to", "bill_to",
 	"placed_at", "origin", "instructions", "gift_note", "tax_included", "location", "allocation", "confirm",
-	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", "ship_at", NULL
+	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", "coupons", "promotions", "ship_at", NULL
 };
 static const char *const line_fields[] = {
 	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
@@ -214,6 +214,32 @@ read_holds(OmsDraft *draft, JsonbContainer *document)
 	}
 }
 
+/* Codes of coupons; promotions false: the discounts given are all there are. */
+static void
+read_coupons(OmsDraft *draft, JsonbContainer *document)
+{
+	JsonbContainer *array = oms_json_container(document, NULL, "coupons", true, false);
+	OmsPath		path = {NULL, "coupons", 0};
+	int			n = array == NULL ? 0 : JsonContainerSize(array);
+	int			i;
+
+	draft->no_promotions = !oms_json_bool(document, NULL, "promotions", true);
+	if (n > 100)
+		oms_error_document(&path, NULL, "at most 100 coupons");
+	if (n > 0 && draft->no_promotions)
+		oms_error_document(NULL, "coupons", "no coupons, where promotions is false");
+	draft->coupons = palloc((n + 1) * sizeof(char *));
+	for (i = 0; i < n; i++)
+	{
+		OmsPath		element = {&path, NULL, i};
+		JsonbValue *value = getIthJsonbValueFromContainer(array, i);
+
+		if (value->type != jbvString || value->val.string.len == 0 || value->val.string.len > OMS_KEY_LENGTH)
+			oms_error_document(&element, NULL, "the code of a coupon");
+		draft->coupons[draft->ncoupons++] = pnstrdup(value->val.string.val, value->val.string.len);
+	}
+}
+
 /* An id, or an object that describes a guest, or a customer by his reference. */
 static void
 read_customer(OmsDraft *draft, JsonbContainer *document)
@@ -314,6 +340,7 @@ oms_draft_from_document(int32 merchant, Datum datum, const char *actor)
 	}
 	read_allocation(draft, document);
 	read_holds(draft, document);
+	read_coupons(draft, document);
 	read_customer(draft, document);
 	read_lines(draft, document);
 	read_charges(draft, document);

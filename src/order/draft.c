@@ -27,7 +27,7 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_CUSTOMER] = {
-		"SELECT company_id, ship_to, bill_to, tax_exempt_certificate FROM oms.customer "
+		"SELECT company_id, ship_to, bill_to, tax_exempt_certificate, group_id, tax_exempt_until FROM oms.customer "
 		"WHERE merchant_id = $1 AND customer_id = $2",
 		2, {INT4OID, INT8OID}
 	},
@@ -42,7 +42,8 @@ static OmsStatement statements[] = {
 /* Columns of customer in the order of sql/schema/20_catalogue.sql. */
 enum
 {
-	CUSTOMER_MERCHANT = 1, CUSTOMER_ID, CUSTOMER_COMPANY, CUSTOMER_SHIP_TO = 8, CUSTOMER_BILL_TO, CUSTOMER_TAX_EXEMPT = 11
+	CUSTOMER_MERCHANT = 1, CUSTOMER_ID, CUSTOMER_COMPANY, CUSTOMER_SHIP_TO = 8, CUSTOMER_BILL_TO, CUSTOMER_TAX_EXEMPT = 11,
+	CUSTOMER_GROUP = 13, CUSTOMER_EXEMPT_UNTIL
 };
 
 static OmsCache customers = {
@@ -74,6 +75,7 @@ new_draft(const OmsChannel *channel, const char *actor)
 	draft->allocation = channel->allocation;
 	draft->confirm = channel->confirm;
 	draft->tax_included = channel->tax_included;
+	draft->foreign = channel->foreign;
 	draft->reserve = channel->reserve;
 	draft->reserve_days = channel->reserve_days;
 	draft->whole = channel->whole;
@@ -157,13 +159,16 @@ resolve_customer_ref(OmsDraft *draft)
 }
 
 /*
- * Reads company, addresses and certificate of the draft's customer, nulls as 0;
+ * Reads company, addresses, exemption and group of the draft's customer, nulls as 0;
  * false when there is no such customer.
  */
 static bool
 read_customer(const OmsDraft *draft, Datum *values)
 {
-	static const int columns[] = {CUSTOMER_COMPANY, CUSTOMER_SHIP_TO, CUSTOMER_BILL_TO, CUSTOMER_TAX_EXEMPT};
+	static const int columns[] = {
+		CUSTOMER_COMPANY, CUSTOMER_SHIP_TO, CUSTOMER_BILL_TO, CUSTOMER_TAX_EXEMPT, CUSTOMER_GROUP, CUSTOMER_EXEMPT_UNTIL
+	};
+	static const int16 lengths[] = {sizeof(int64), -1, -1, -1, sizeof(int32), sizeof(TimestampTz)};
 	Datum		key[2] = {Int32GetDatum(draft->merchant), Int64GetDatum(draft->customer_id)};
 	bool		nulls[lengthof(columns)];
 	ScanKeyData keys[2];
@@ -183,7 +188,7 @@ read_customer(const OmsDraft *draft, Datum *values)
 			{
 				values[i] = oms_get(0, i + 1, &nulls[i]);
 				if (!nulls[i])
-					values[i] = oms_copy_out(values[i], i == 0, i == 0 ? sizeof(int64) : -1);
+					values[i] = oms_copy_out(values[i], lengths[i] > 0, lengths[i]);
 			}
 		}
 		oms_end();
@@ -199,7 +204,7 @@ read_customer(const OmsDraft *draft, Datum *values)
 static void
 resolve_customer(OmsDraft *draft)
 {
-	Datum		values[4];
+	Datum		values[6];
 
 	resolve_customer_ref(draft);
 	if (draft->customer_id == 0)
@@ -213,7 +218,9 @@ resolve_customer(OmsDraft *draft)
 		if (draft->bill_to == (Datum) 0)
 			draft->bill_to = values[2];
 	}
-	draft->tax_exempt = values[3] != (Datum) 0;
+	draft->group = DatumGetInt32(values[4]);
+	if (values[3] != (Datum) 0 && (values[5] == (Datum) 0 || DatumGetTimestampTz(values[5]) > draft->placed_at))
+		draft->certificate = TextDatumGetCString(values[3]);
 }
 
 /* Fills a line from the catalogue; a SKU that nobody knows stays unmapped. */
@@ -258,7 +265,7 @@ resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const cha
 	}
 	if (!line->has_price)
 	{
-		price = oms_catalogue_price(item, draft->currency, draft->channel, line->quantity, draft->placed_at);
+		price = oms_catalogue_price(item, draft->currency, draft->channel, draft->group, line->quantity, draft->placed_at);
 		if (price == NULL)
 			ereport(ERROR,
 					(errcode(OMS_CONFIGURATION),
@@ -288,7 +295,7 @@ tax_amount(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64 *t
 	*total = draft->tax_included ? amount : oms_money_add(amount, *tax);
 }
 
-/* Rounds each line once, spreads the order's discount, and sums up. */
+/* Rounds each line once, takes off what promotions give, spreads the order's discount, and sums up. */
 static void
 compute_amounts(OmsDraft *draft)
 {
@@ -306,9 +313,13 @@ compute_amounts(OmsDraft *draft)
 		line->subtotal = oms_money_amount(line->unit_price, line->quantity, draft->exponent, draft->rounding);
 		if (line->own_discount > line->subtotal)
 			oms_error_document(&path, "discount", "no more than the line's amount");
-		weights[i] = line->subtotal - line->own_discount;
-		discountable = oms_money_add(discountable, weights[i]);
 		draft->subtotal = oms_money_add(draft->subtotal, line->subtotal);
+	}
+	oms_promotions_apply(draft);
+	for (i = 0; i < draft->nlines; i++)
+	{
+		weights[i] = draft->lines[i].subtotal - draft->lines[i].own_discount;
+		discountable = oms_money_add(discountable, weights[i]);
 	}
 	if (draft->order_discount > discountable)
 		oms_error_document(NULL, "discount", "no more than the lines' amount");
@@ -319,7 +330,7 @@ compute_amounts(OmsDraft *draft)
 		OmsDraftLine *line = &draft->lines[i];
 
 		line->discount = line->own_discount + shares[i];
-		if (draft->tax_exempt && !line->has_tax)
+		if (draft->certificate != NULL && !line->has_tax)
 			line->tax_rate = 0;
 		tax_amount(draft, line->subtotal - line->discount, line->tax_rate, line->has_tax, &line->tax, &line->total);
 		draft->discount += line->discount;
@@ -331,7 +342,7 @@ compute_amounts(OmsDraft *draft)
 		OmsDraftCharge *charge = &draft->charges[i];
 		int64	   *sum = strcmp(charge->kind, "shipping") == 0 ? &draft->shipping : &draft->other_charges;
 
-		if (draft->tax_exempt && !charge->has_tax)
+		if (draft->certificate != NULL && !charge->has_tax)
 			charge->tax_rate = 0;
 		tax_amount(draft, charge->amount, charge->tax_rate, charge->has_tax, &charge->tax, &charge->total);
 		*sum = oms_money_add(*sum, charge->amount);

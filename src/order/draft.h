@@ -91,6 +91,7 @@ typedef struct OmsDraft
 	bool		of_batch;		/* other orders come before and after it in the transaction */
 	bool		confirm;
 	bool		tax_included;
+	bool		foreign;		/* its currency is not the merchant's */
 	OmsReserve	reserve;
 	int			reserve_days;
 	OmsWhole	whole;
@@ -100,6 +101,8 @@ typedef struct OmsDraft
 	int64		customer_id;	/* 0: guest */
 	char	   *customer_ref;	/* the channel's name of the customer, looked up when resolving */
 	int64		company_id;
+	int32		group;			/* of the customer, 0: none */
+	char	   *certificate;	/* of the customer's tax exemption in force, null: none */
 	TimestampTz placed_at;
 	bool		placed_at_given;
 	char	   *external_ref;
@@ -112,8 +115,10 @@ typedef struct OmsDraft
 	const char *actor;
 	Datum		ship_to;		/* jsonb, 0: none */
 	Datum		bill_to;
-	bool		tax_exempt;
 	int64		order_discount;
+	bool		no_promotions;	/* its discounts are what they are */
+	int			ncoupons;
+	char	  **coupons;
 	bool		located;		/* its location is given */
 	TimestampTz ship_at;		/* 0: not said */
 	int			nholds;			/* stock holds that become its promises */
@@ -145,6 +150,8 @@ typedef struct OmsDraft
 	bool		scheduled;		/* it has a row of order_schedule: */
 	bool		later;			/* its stock is asked for later */
 	TimestampTz due_at;			/* 0: by no date */
+	int			ngiven;			/* by promotions */
+	struct OmsGiven *given;
 	int			npromises;
 	int			maxpromises;
 	OmsPromise *promises;
@@ -153,6 +160,18 @@ typedef struct OmsDraft
 /* document.c: reads a document; OM003 with the path. */
 extern OmsDraft *oms_draft_from_document(int32 merchant, Datum document, const char *actor);
 extern void oms_draft_check_address(Datum address, const char *key);
+
+/*
+ * promotion.c: lowers lines and shipping by what promotions give, once the
+ * lines' amounts are known; writes what was given, and counts uses that are
+ * limited.
+ */
+extern void oms_promotions_apply(OmsDraft *draft);
+extern void oms_promotions_write(OmsDraft **drafts, int n);
+
+/* order_base.c: amounts in the merchant's currency, and certificates of exemption. */
+extern void oms_order_base_write(OmsDraft **drafts, int n);
+extern void oms_exemptions_write(OmsDraft **drafts, int n);
 
 /* draft.c */
 extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor);

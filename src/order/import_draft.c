@@ -363,6 +363,7 @@ write_document(OmsImport *import, const char *channel, const char *allocation)
 	oms_json_add_text(&document, "origin", take_text(import, import->root, "origin", OMS_KEY_LENGTH));
 	oms_json_add_text(&document, "allocation", allocation);
 	oms_json_add_bool(&document, "tax_included", included);
+	oms_json_add_bool(&document, "promotions", false);
 	add_customer(import, &document);
 	add_address(import, &document, "ship_to");
 	add_address(import, &document, "bill_to");

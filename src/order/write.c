@@ -409,6 +409,9 @@ oms_draft_write(OmsDraft **drafts, int n)
 	int			nwaiting = 0;
 	bool		sourced = false;
 	bool		scheduled = false;
+	bool		promoted = false;
+	bool		exempt = false;
+	bool		foreign = false;
 	int			i;
 
 	sets[0] = oms_rows_for(&orders_target);
@@ -439,6 +442,9 @@ oms_draft_write(OmsDraft **drafts, int n)
 		add_asked(&asked, sets[3], drafts[i]);
 		sourced = sourced || drafts[i]->sourcing != NULL;
 		scheduled = scheduled || drafts[i]->scheduled;
+		promoted = promoted || drafts[i]->ngiven > 0;
+		exempt = exempt || drafts[i]->certificate != NULL;
+		foreign = foreign || drafts[i]->foreign;
 	}
 	if (!references)
 		oms_rows_insert(&statements[ST_ALL], sets, 4);
@@ -454,6 +460,12 @@ oms_draft_write(OmsDraft **drafts, int n)
 		oms_sourcing_write(drafts, n);
 	if (scheduled)
 		oms_schedule_write(drafts, n);
+	if (promoted)
+		oms_promotions_write(drafts, n);
+	if (exempt)
+		oms_exemptions_write(drafts, n);
+	if (foreign)
+		oms_order_base_write(drafts, n);
 	for (i = 0; i < n; i++)
 		if (!drafts[i]->repeated)
 		{
