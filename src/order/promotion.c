@@ -227,25 +227,30 @@ in_minor(const OmsDraft *draft, int64 scaled)
 	return oms_money_amount(scaled, 1, draft->exponent, draft->rounding);
 }
 
-/* How often it was used, and by the draft's customer; null when it may be used again. */
+/* Whether it was used as often as it may be, by all or by the draft's customer; null when it may be used again. */
 static const char *
 used_up(const OmsDraft *draft, const Promotion *promotion)
 {
 	Datum		values[3] = {Int32GetDatum(draft->merchant), Int64GetDatum(promotion->id), Int64GetDatum(draft->customer_id)};
+	const char *reason = NULL;
 
+	if (promotion->usage_limit < 0 && promotion->customer_limit < 0)
+		return NULL;
+	if (promotion->customer_limit >= 0 && draft->customer_id == 0)
+		return "it is for known customers";
+	oms_begin();
 	if (promotion->usage_limit >= 0 &&
 		(promotion->usage_limit == 0 ||
 		 (oms_run(&statements[ST_USED], values, NULL) > 0 && oms_get_int64(0, 1) >= promotion->usage_limit)))
-		return "it has been used as often as it may be";
-	if (promotion->customer_limit >= 0)
+		reason = "it has been used as often as it may be";
+	else if (promotion->customer_limit >= 0)
 	{
-		if (draft->customer_id == 0)
-			return "it is for known customers";
 		oms_run(&statements[ST_USED_BY], values, NULL);
 		if (oms_get_int64(0, 1) >= promotion->customer_limit)
-			return "the customer has used it as often as he may";
+			reason = "the customer has used it as often as he may";
 	}
-	return NULL;
+	oms_end();
+	return reason;
 }
 
 /* Why a promotion does not apply; null when it does. */
@@ -431,7 +436,6 @@ oms_promotions_apply(OmsDraft *draft)
 	if (likely(of == NULL && draft->ncoupons == 0))
 		return;
 	met = palloc0((draft->ncoupons + 1) * sizeof(bool));
-	oms_begin();
 	for (i = 0; of != NULL && i < of->n; i++)
 	{
 		const Promotion *promotion = &of->promotions[i];
@@ -467,7 +471,6 @@ oms_promotions_apply(OmsDraft *draft)
 		applied++;
 		closed = promotion->exclusive;
 	}
-	oms_end();
 	for (i = 0; i < draft->ncoupons; i++)
 		if (!met[i] && !draft->compared)
 			oms_error_unknown_code("coupon", draft->merchant, draft->coupons[i]);
