@@ -106,7 +106,7 @@ CREATE TABLE IF NOT EXISTS oms.refund (
 	pending			numeric NOT NULL DEFAULT 0,
 	moved			numeric NOT NULL DEFAULT 0,
 	currency		text NOT NULL REFERENCES oms.currency,
-	cause			text NOT NULL CHECK (cause IN ('return', 'cancel', 'manual')),
+	cause			text NOT NULL CHECK (cause IN ('return', 'cancel', 'edit', 'manual')),
 	state			text NOT NULL DEFAULT 'granted' CHECK (state IN ('granted', 'requested', 'done', 'failed')),
 	actor			text NOT NULL,
 	reason			text,
@@ -136,7 +136,7 @@ COMMENT ON COLUMN oms.refund.fixed_fee IS 'Part of fee that is the return''s fix
 COMMENT ON COLUMN oms.refund.pending IS 'Asked of gateways and not answered, in currency';
 COMMENT ON COLUMN oms.refund.moved IS 'Refunded by gateways, in currency';
 COMMENT ON COLUMN oms.refund.currency IS 'ISO 4217, the order''s';
-COMMENT ON COLUMN oms.refund.cause IS 'return, cancel or manual';
+COMMENT ON COLUMN oms.refund.cause IS 'return, cancel, edit (the order became cheaper) or manual';
 COMMENT ON COLUMN oms.refund.state IS 'granted: no money asked for yet (or only a part could be); requested: a gateway works on it; done: all moved; failed: the gateway refused, request_refund() asks again';
 COMMENT ON COLUMN oms.refund.actor IS 'Who granted it';
 COMMENT ON COLUMN oms.refund.reason IS 'Why, where told';
@@ -239,13 +239,13 @@ FROM oms.sales_order s
 LEFT JOIN oms.payment_sum p ON p.merchant_id = s.merchant_id AND p.order_id = s.order_id
 LEFT JOIN (
 	SELECT f.merchant_id, f.order_id,
-		   sum(f.amount) FILTER (WHERE f.cause <> 'cancel' AND NOT (f.cause = 'manual' AND f.state = 'failed')) AS granted,
+		   sum(f.amount) FILTER (WHERE f.cause NOT IN ('cancel', 'edit') AND NOT (f.cause = 'manual' AND f.state = 'failed')) AS granted,
 		   sum(greatest(f.amount - f.moved - f.pending, 0)) FILTER (WHERE NOT (f.cause = 'manual' AND f.state = 'failed')) AS not_moved
 	FROM oms.refund f
 	GROUP BY f.merchant_id, f.order_id
 ) r ON r.merchant_id = s.merchant_id AND r.order_id = s.order_id;
 COMMENT ON VIEW oms.payment_balance IS 'What each order owes and has paid, in its currency';
-COMMENT ON COLUMN oms.payment_balance.granted IS 'Refunds granted, but for those of cancelled units (they are in cancelled_total)';
+COMMENT ON COLUMN oms.payment_balance.granted IS 'Refunds granted, but for those of cancelled units (they are in cancelled_total) and of edits (they are in total)';
 COMMENT ON COLUMN oms.payment_balance.owed IS 'total - cancelled_total - granted, at least 0';
 COMMENT ON COLUMN oms.payment_balance.due IS 'Still to be captured: owed less what is or will be here; negative: more was taken than is owed';
 COMMENT ON COLUMN oms.payment_balance.refund_due IS 'Granted and not on its way: no captured money to take it from, or the gateway refused';

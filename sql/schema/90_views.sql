@@ -151,7 +151,7 @@ FROM (
 	FROM oms.refund r
 	JOIN oms.sales_order o ON o.merchant_id = r.merchant_id AND o.order_id = r.order_id
 	JOIN oms.channel c ON c.merchant_id = o.merchant_id AND c.channel_id = o.channel_id
-	WHERE r.cause <> 'cancel') f
+	WHERE r.cause NOT IN ('cancel', 'edit')) f
 JOIN oms.channel c ON c.merchant_id = f.merchant_id AND c.channel_id = f.channel_id
 GROUP BY f.merchant_id, c.code, f.day, f.currency;
 COMMENT ON VIEW oms.sales_by_day IS 'Sales by channel and day of the channel''s time zone. Orders count on the day they were placed, refunds on the day they were granted';
@@ -194,7 +194,7 @@ FROM (
 	SELECT r.merchant_id, o.customer_id, r.currency, 0, 0, 0, r.amount
 	FROM oms.refund r
 	JOIN oms.sales_order o ON o.merchant_id = r.merchant_id AND o.order_id = r.order_id
-	WHERE o.customer_id IS NOT NULL AND r.cause <> 'cancel') f
+	WHERE o.customer_id IS NOT NULL AND r.cause NOT IN ('cancel', 'edit')) f
 GROUP BY f.merchant_id, f.customer_id, f.currency;
 COMMENT ON VIEW oms.customer_value IS 'What each customer ordered and kept, by currency: net = total - cancelled - refunded';
 COMMENT ON COLUMN oms.customer_value.orders IS 'Orders placed';

@@ -164,7 +164,8 @@ oms_backorder_count(TriggerData *trigdata)
 	if (delta == 0 || isnull)
 		return;
 	oms_begin_trigger(trigdata);
-	count_units(merchant, DatumGetInt64(item), delta, !update);
+	/* Only an edit changes what is ordered: it asks for more, as a new order does. */
+	count_units(merchant, DatumGetInt64(item), delta, !update || !oms_row_same(trigdata, LINE_ORDERED));
 	oms_end();
 }
 

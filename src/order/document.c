@@ -84,12 +84,12 @@ oms_draft_check_address(Datum address, const char *key)
 	check_address(&DatumGetJsonbP(address)->root, key);
 }
 
-static void
-read_line(OmsDraft *draft, OmsDraftLine *line, JsonbContainer *object, const OmsPath *path)
+/* A line, but for fields that are not one's. */
+void
+oms_draft_read_line(OmsDraft *draft, OmsDraftLine *line, JsonbContainer *object, const OmsPath *path)
 {
 	int64		quantity = 0;
 
-	oms_json_only(object, path, line_fields);
 	(void) oms_json_int64(object, path, "item", 1, PG_INT64_MAX, &line->item);
 	line->sku = oms_json_text(object, path, "sku", OMS_KEY_LENGTH, line->item == 0);
 	line->title = oms_json_text(object, path, "title", 1000, false);
@@ -130,17 +130,18 @@ read_lines(OmsDraft *draft, JsonbContainer *document)
 
 		if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 			oms_error_document(&element, NULL, "an object");
-		read_line(draft, &draft->lines[i], value->val.binary.data, &element);
+		oms_json_only(value->val.binary.data, &element, line_fields);
+		oms_draft_read_line(draft, &draft->lines[i], value->val.binary.data, &element);
 	}
 }
 
-static void
-read_charge(OmsDraft *draft, OmsDraftCharge *charge, JsonbContainer *object, const OmsPath *path)
+/* A charge, but for fields that are not one's. */
+void
+oms_draft_read_charge(OmsDraft *draft, OmsDraftCharge *charge, JsonbContainer *object, const OmsPath *path)
 {
 	const char *kind;
 	const char *const *known;
 
-	oms_json_only(object, path, charge_fields);
 	kind = oms_json_text(object, path, "kind", OMS_KEY_LENGTH, true);
 	for (known = charge_kinds; *known != NULL; known++)
 		if (strcmp(kind, *known) == 0)
@@ -182,7 +183,8 @@ read_charges(OmsDraft *draft, JsonbContainer *document)
 
 		if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 			oms_error_document(&element, NULL, "an object");
-		read_charge(draft, &draft->charges[draft->ncharges++], value->val.binary.data, &element);
+		oms_json_only(value->val.binary.data, &element, charge_fields);
+		oms_draft_read_charge(draft, &draft->charges[draft->ncharges++], value->val.binary.data, &element);
 	}
 }
 

@@ -279,9 +279,8 @@ resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const cha
 		line->tax_rate = oms_tax_rate(draft->merchant, item->tax_class, country, region);
 }
 
-/* Tax, unless it is given, and total of an amount after discount. */
-static void
-tax_amount(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64 *tax, int64 *total)
+void
+oms_draft_tax(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64 *tax, int64 *total)
 {
 	if (given)
 	{
@@ -332,7 +331,7 @@ compute_amounts(OmsDraft *draft)
 		line->discount = line->own_discount + shares[i];
 		if (draft->certificate != NULL && !line->has_tax)
 			line->tax_rate = 0;
-		tax_amount(draft, line->subtotal - line->discount, line->tax_rate, line->has_tax, &line->tax, &line->total);
+		oms_draft_tax(draft, line->subtotal - line->discount, line->tax_rate, line->has_tax, &line->tax, &line->total);
 		draft->discount += line->discount;
 		draft->tax = oms_money_add(draft->tax, line->tax);
 		draft->total = oms_money_add(draft->total, line->total);
@@ -344,7 +343,7 @@ compute_amounts(OmsDraft *draft)
 
 		if (draft->certificate != NULL && !charge->has_tax)
 			charge->tax_rate = 0;
-		tax_amount(draft, charge->amount, charge->tax_rate, charge->has_tax, &charge->tax, &charge->total);
+		oms_draft_tax(draft, charge->amount, charge->tax_rate, charge->has_tax, &charge->tax, &charge->total);
 		*sum = oms_money_add(*sum, charge->amount);
 		draft->tax = oms_money_add(draft->tax, charge->tax);
 		draft->total = oms_money_add(draft->total, charge->total);
@@ -352,8 +351,8 @@ compute_amounts(OmsDraft *draft)
 }
 
 /* Country and region of the delivery, for tax rules. */
-static void
-destination(const OmsDraft *draft, char **country, char **region)
+void
+oms_draft_destination(const OmsDraft *draft, char **country, char **region)
 {
 	JsonbContainer *address;
 
@@ -381,7 +380,7 @@ oms_draft_resolve(OmsDraft *draft)
 	bool		units;
 
 	resolve_customer(draft);
-	destination(draft, &country, &region);
+	oms_draft_destination(draft, &country, &region);
 	for (i = 0; i < draft->nlines; i++)
 	{
 		if (draft->lines[i].item != 0)

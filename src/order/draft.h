@@ -9,6 +9,7 @@
 
 #include "config/catalogue.h"
 #include "core/config.h"
+#include "core/json.h"
 #include "inventory/bound.h"
 
 /* Limits of one order: far from overflow, wide enough for a wholesale order. */
@@ -55,6 +56,7 @@ typedef struct OmsDraftLine
 	int32		allocated;
 	int32		backordered;
 	int64		preorder;		/* that takes what is backordered; 0: none */
+	bool		known;			/* a line of the order already, of which only promises are written */
 	int32		line_no;		/* these two: of an order that is there */
 	int32		ordered;		/* all its units; quantity: those that stock is asked for */
 } OmsDraftLine;
@@ -160,6 +162,9 @@ typedef struct OmsDraft
 /* document.c: reads a document; OM003 with the path. */
 extern OmsDraft *oms_draft_from_document(int32 merchant, Datum document, const char *actor);
 extern void oms_draft_check_address(Datum address, const char *key);
+/* Lines and charges of other documents; the caller refuses fields that nobody reads. */
+extern void oms_draft_read_line(OmsDraft *draft, OmsDraftLine *line, JsonbContainer *object, const OmsPath *path);
+extern void oms_draft_read_charge(OmsDraft *draft, OmsDraftCharge *charge, JsonbContainer *object, const OmsPath *path);
 
 /*
  * promotion.c: lowers lines and shipping by what promotions give, once the
@@ -178,6 +183,10 @@ extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor)
 extern OmsDraft *oms_draft_of_order(int32 merchant, int32 channel);
 extern OmsDraft *oms_draft_for_code(int32 merchant, const char *code, const char *actor);
 extern void oms_draft_resolve(OmsDraft *draft);
+/* Country and region of the delivery; null: not known. */
+extern void oms_draft_destination(const OmsDraft *draft, char **country, char **region);
+/* Tax, unless it is given, and total of an amount after discount. */
+extern void oms_draft_tax(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64 *tax, int64 *total);
 
 /* quantity.c: units of the lines to base units, and the rules for quantities.  The catalogue is loaded.  OM002, OM003, OM007. */
 extern void oms_draft_quantities(OmsDraft *draft);
@@ -190,5 +199,9 @@ extern bool oms_draft_promise(OmsDraft *draft, int index, int32 location, int64 
 
 /* write.c: writes resolved and admitted drafts of one merchant, all in a few statements. */
 extern void oms_draft_write(OmsDraft **drafts, int n);
+/* The same for lines that an order gets, or gets more units of, later. */
+extern void oms_draft_append(OmsDraft *draft);
+/* After what it appended is counted in all lines: lines that wait are promised a date. */
+extern void oms_draft_append_waiting(OmsDraft *draft);
 
 #endif							/* OMS_DRAFT_H */

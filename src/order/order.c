@@ -45,8 +45,11 @@ static OmsStatement statements[] = {
 	[ST_BLOCKING_HOLD] = {
 		"SELECT kind, coalesce(reason, 'no reason given'), placed_by FROM oms.order_hold "
 		"WHERE merchant_id = $1 AND order_id = $2 AND released_at IS NULL AND blocks @> ARRAY[$3] "
+		/* That of an edit ends with it, by time alone too. */
+		"AND NOT (kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = $1 AND e.order_id = $2 "
+		"AND e.state = 'open' AND e.expires_at <= $4)) "
 		"ORDER BY hold_id LIMIT 1",
-		3, {INT4OID, INT8OID, TEXTOID}
+		4, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
 	},
 	[ST_OPEN_HOLD] = {
 		"SELECT hold_id FROM oms.order_hold WHERE merchant_id = $1 AND order_id = $2 AND kind = $3 AND released_at IS NULL",
@@ -124,13 +127,14 @@ oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head)
 static uint64
 blocking_hold(const OmsOrderHead *head, const char *step)
 {
-	Datum		values[3];
+	Datum		values[4];
 
 	if (!head->on_hold)
 		return 0;
 	values[0] = Int32GetDatum(head->merchant);
 	values[1] = Int64GetDatum(head->order_id);
 	values[2] = CStringGetTextDatum(step);
+	values[3] = TimestampTzGetDatum(oms_now());
 	return oms_run(&statements[ST_BLOCKING_HOLD], values, NULL);
 }
 

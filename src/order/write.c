@@ -156,6 +156,12 @@ add_order(OmsRows *rows, const OmsDraft *draft)
 	oms_rows_add(rows);
 }
 
+static int32
+line_number(const OmsDraft *draft, int index)
+{
+	return draft->lines[index].line_no != 0 ? draft->lines[index].line_no : index + 1;
+}
+
 static void
 add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 {
@@ -166,8 +172,10 @@ add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 	{
 		const OmsDraftLine *line = &draft->lines[i];
 
+		if (line->known)
+			continue;
 		oms_rows_set(rows, LINE_MERCHANT, Int32GetDatum(draft->merchant));
-		oms_rows_set(rows, LINE_NO, Int32GetDatum(i + 1));
+		oms_rows_set(rows, LINE_NO, Int32GetDatum(line_number(draft, i)));
 		oms_rows_set(rows, LINE_ORDER, Int64GetDatum(draft->order_id));
 		if (line->item != 0)
 			oms_rows_set(rows, LINE_ITEM, Int64GetDatum(line->item));
@@ -189,7 +197,7 @@ add_lines(OmsRows *rows, OmsRows **parts, const OmsDraft *draft)
 		{
 			oms_rows_set(*parts, PART_MERCHANT, Int32GetDatum(draft->merchant));
 			oms_rows_set(*parts, PART_ORDER, Int64GetDatum(draft->order_id));
-			oms_rows_set(*parts, PART_LINE, Int32GetDatum(i + 1));
+			oms_rows_set(*parts, PART_LINE, Int32GetDatum(line_number(draft, i)));
 			oms_rows_set(*parts, PART_ITEM, Int64GetDatum(line->components[j].item));
 			oms_rows_set(*parts, PART_PER_UNIT, Int32GetDatum(line->components[j].per_unit));
 			oms_rows_add(*parts);
@@ -210,12 +218,12 @@ add_asked(OmsRows **asked, OmsRows *events, const OmsDraft *draft)
 		OmsEvent	event = {0};
 		OmsJson		json;
 
-		if (line->unit == NULL && !rounded)
+		if (line->known || (line->unit == NULL && !rounded))
 			continue;
 		if (*asked == NULL)
 			*asked = oms_rows_begin("order_line_asked");
 		oms_rows_set(*asked, ASKED_MERCHANT, Int32GetDatum(draft->merchant));
-		oms_rows_set(*asked, ASKED_LINE, Int32GetDatum(i + 1));
+		oms_rows_set(*asked, ASKED_LINE, Int32GetDatum(line_number(draft, i)));
 		oms_rows_set(*asked, ASKED_ORDER, Int64GetDatum(draft->order_id));
 		oms_rows_set(*asked, ASKED_BASE, Int32GetDatum(line->asked));
 		oms_rows_set(*asked, ASKED_NUMERATOR, Int64GetDatum(line->unit != NULL ? line->numerator : 1));
@@ -229,7 +237,7 @@ add_asked(OmsRows **asked, OmsRows *events, const OmsDraft *draft)
 		if (!rounded)
 			continue;
 		oms_json_begin(&json);
-		oms_json_add_int(&json, "line", i + 1);
+		oms_json_add_int(&json, "line", line_number(draft, i));
 		oms_json_add_int(&json, "asked", line->asked);
 		oms_json_add_int(&json, "ordered", line->quantity);
 		event.merchant = draft->merchant;
@@ -284,7 +292,7 @@ add_promises(OmsRows *rows, const OmsDraft *draft)
 		oms_rows_set(rows, RES_LOCATION, Int32GetDatum(promise->key.location));
 		oms_rows_set(rows, RES_ITEM, Int64GetDatum(promise->key.item));
 		oms_rows_set(rows, RES_ORDER, Int64GetDatum(draft->order_id));
-		oms_rows_set(rows, RES_LINE, Int32GetDatum(promise->line + 1));
+		oms_rows_set(rows, RES_LINE, Int32GetDatum(line_number(draft, promise->line)));
 		oms_rows_set(rows, RES_QUANTITY, Int64GetDatum(promise->quantity));
 		oms_rows_add(rows);
 		/* The row's trigger takes it from the transaction's books. */
@@ -357,7 +365,7 @@ promise_waiting(OmsDraft **drafts, int n, int nwaiting)
 		for (j = 0; j < drafts[i]->nlines && !drafts[i]->repeated; j++)
 			if (drafts[i]->lines[j].backordered > 0)
 				lines[nlines++] = (OmsWaitingLine) {
-					drafts[i]->order_id, j + 1, drafts[i]->channel, drafts[i]->lines[j].preorder, drafts[i]->lines[j].backordered
+					drafts[i]->order_id, line_number(drafts[i], j), drafts[i]->channel, drafts[i]->lines[j].preorder, drafts[i]->lines[j].backordered
 				};
 	if (nlines > 0)
 		oms_promise_waiting(drafts[0]->merchant, lines, nlines, true);
@@ -474,4 +482,33 @@ oms_draft_write(OmsDraft **drafts, int n)
 		}
 	if (nwaiting > 0)
 		promise_waiting(drafts, n, nwaiting);
+}
+
+/* Inserts lines with their parts and promises; what known lines count, the caller writes. */
+void
+oms_draft_append(OmsDraft *draft)
+{
+	OmsRows    *sets[3];		/* lines, reservations, events */
+	OmsRows    *parts = NULL;
+	OmsRows    *asked = NULL;
+
+	sets[0] = oms_rows_for(&lines_target);
+	sets[1] = oms_rows_for(&reservations_target);
+	sets[2] = oms_event_rows();
+	add_lines(sets[0], &parts, draft);
+	add_promises(sets[1], draft);
+	add_asked(&asked, sets[2], draft);
+	oms_rows_insert(&statements[ST_REST], sets, 3);
+	if (parts != NULL)
+		oms_rows_insert(&statements[ST_PARTS], &parts, 1);
+	if (asked != NULL)
+		oms_rows_run(&statements[ST_ASKED], &asked, 1);
+	check_kinds(draft);
+}
+
+void
+oms_draft_append_waiting(OmsDraft *draft)
+{
+	if (draft->nwaiting > 0)
+		promise_waiting(&draft, 1, draft->nwaiting);
 }

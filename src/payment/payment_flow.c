@@ -148,10 +148,10 @@ cancel_tax(const OmsOrderHead *head, int64 cancelled, int64 amount)
 	return Max(share(tax, Min(before + amount, cancelled), cancelled) - tax_before, 0);
 }
 
-/* See payment.h. */
-int64
-oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *cause_kind, int64 cause_id,
-						   const char *actor, const char *reason)
+/* What both commands below do; tax: that of the amount, below 0 for that of the cancelled units. */
+static int64
+give_back(const OmsOrderHead *head, int64 amount, int64 tax, const char *refund_cause, const char *cause_kind, int64 cause_id,
+		  const char *actor, const char *reason)
 {
 	OmsPaymentCause cause = {cause_kind, cause_id, actor, reason};
 	OmsPaymentBalance balance;
@@ -184,10 +184,10 @@ oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *c
 		OmsRefund	refund = {0};
 		int64		refund_id;
 
-		refund.cause = "cancel";
+		refund.cause = refund_cause;
 		refund.cause_id = cause_id;
 		refund.amount = want;
-		refund.tax = cancel_tax(head, balance.cancelled, want);
+		refund.tax = tax < 0 ? cancel_tax(head, balance.cancelled, want) : share(tax, want, amount);
 		refund.actor = actor;
 		refund.reason = reason;
 		refund_id = oms_refund_grant(head, &refund);
@@ -195,6 +195,21 @@ oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *c
 		given += want;
 	}
 	return given;
+}
+
+/* See payment.h. */
+int64
+oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *cause_kind, int64 cause_id,
+						   const char *actor, const char *reason)
+{
+	return give_back(head, amount, -1, "cancel", cause_kind, cause_id, actor, reason);
+}
+
+/* See payment.h. */
+int64
+oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, int64 edit_id, const char *actor, const char *reason)
+{
+	return give_back(head, amount, Max(tax, 0), "edit", "edit", edit_id, actor, reason);
 }
 
 /* Asks to give up what is left of an authorization. */

@@ -21,6 +21,7 @@ BEGIN
 	IF scenario LIKE '%returned' THEN PERFORM oms.request_return(1, o, '[{"line": 1, "quantity": 2}]', 'wrong'); END IF;
 	IF scenario LIKE '%cancelled' THEN PERFORM oms.cancel_order(1, o); END IF;
 	IF scenario LIKE '%one less' THEN PERFORM oms.cancel_line(1, o, 1, 1); END IF;
+	IF scenario LIKE '%edited%' THEN PERFORM oms.edit_order(1, o, '[{"action": "notes", "gift_note": "x"}]'); END IF;
 	IF scenario LIKE '%held%' THEN PERFORM oms.hold(1, o, 'h', 'because', string_to_array(split_part(scenario, 'held ', 2), ' ')); END IF;
 	RETURN o;
 END $$;
@@ -38,6 +39,9 @@ BEGIN
 			WHEN 'release_hold' THEN IF NOT oms.release_hold(1, o, 'h') THEN RAISE 'none'; END IF;
 			WHEN 'cancel_line' THEN IF oms.cancel_line(1, o, 1) = 0 THEN RAISE 'none'; END IF;
 			WHEN 'cancel_order' THEN IF (SELECT lifecycle FROM oms.sales_order WHERE order_id = o) = 'cancelled' THEN RAISE 'none'; END IF; PERFORM oms.cancel_order(1, o);
+			WHEN 'edit_order' THEN PERFORM oms.edit_order(1, o, '[{"action": "notes", "gift_note": "y"}]');
+			WHEN 'confirm_edit' THEN PERFORM oms.confirm_edit(1, o);
+			WHEN 'decline_edit' THEN PERFORM oms.decline_edit(1, o);
 			WHEN 'plan_fulfilment' THEN SELECT count(*) INTO n FROM oms.plan_fulfilment(1, o); IF n = 0 THEN RAISE 'none'; END IF;
 			WHEN 'request_return' THEN PERFORM oms.request_return(1, o, '[{"line": 1, "quantity": 1}]', 'wrong');
 		END CASE;
@@ -48,9 +52,9 @@ BEGIN
 	INSERT INTO attempt VALUES (scenario, tried, coalesce(said, false), why, c, m);
 END $$;
 SELECT pg_temp.try(s, a) FROM unnest('{placed,placed charges,placed held confirm,placed held pick,placed held cancel,placed cancelled,charges,placed charges cancelled,confirmed,confirmed one less,confirmed cancelled,confirmed held pick,
-	confirmed held pick ship cancel,confirmed held refund,planned,planned one less,partly picked,picked,packed,partly shipped,shipped,shipped held refund,shipped returned}'::text[]) s,
-	unnest('{confirm,hold,release_hold,cancel_line,cancel_order,plan_fulfilment,request_return}'::text[]) a \g /dev/null
-SELECT is((SELECT count(*)::int FROM attempt), 161, '23 scenarios, 7 actions');
+	confirmed held pick ship cancel,confirmed held refund,planned,planned one less,partly picked,picked,packed,partly shipped,shipped,shipped held refund,shipped returned,placed edited,confirmed edited,confirmed edited held edit,confirmed held edit}'::text[]) s,
+	unnest('{confirm,hold,release_hold,cancel_line,cancel_order,plan_fulfilment,request_return,edit_order,confirm_edit,decline_edit}'::text[]) a \g /dev/null
+SELECT is((SELECT count(*)::int FROM attempt), 270, '27 scenarios, 10 actions');
 SELECT is_empty($$ SELECT scenario, action, code, message FROM attempt WHERE said AND code <> 'done' $$, 'what is said to be possible is done');
 SELECT is_empty($$ SELECT scenario, action, reason FROM attempt WHERE NOT said AND code = 'done' AND NOT (action = 'confirm' AND scenario !~ 'placed') $$, 'what is said to be impossible is refused');
 SELECT is_empty($$ SELECT scenario, action FROM attempt WHERE NOT said AND action <> 'confirm' AND reason IS NULL $$, 'with a reason');

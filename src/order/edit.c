@@ -1,0 +1,441 @@
+/*-------------------------------------------------------------------------
+ * edit.c
+ *	  Edits of placed orders: one open change set an order, previewed,
+ *	  confirmed or declined.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+#include "utils/jsonb.h"
+#include "utils/resowner.h"
+
+#include "core/config.h"
+#include "core/guard.h"
+#include "core/json.h"
+#include "core/request.h"
+#include "event/event.h"
+#include "order/edit.h"
+#include "payment/payment.h"
+
+PG_FUNCTION_INFO_V1(oms_edit_order);
+PG_FUNCTION_INFO_V1(oms_preview_edit);
+PG_FUNCTION_INFO_V1(oms_confirm_edit);
+PG_FUNCTION_INFO_V1(oms_decline_edit);
+
+/* The kind of the hold that stands while an edit is open, where the setting asks for it. */
+#define EDIT_HOLD "edit"
+
+enum
+{
+	ST_EXPIRE,
+	ST_OPEN,
+	ST_INSERT,
+	ST_CLOSE,
+	ST_CONFIRM,
+	ST_REVISION,
+	ST_TO_PAY
+};
+
+static OmsStatement statements[] = {
+	[ST_EXPIRE] = {
+		"UPDATE oms.order_edit SET state = 'expired', closed_at = $3, closed_by = 'oms' "
+		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open' AND expires_at <= $3 RETURNING edit_id",
+		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
+	},
+	[ST_OPEN] = {
+		"SELECT edit_id, changes, discount_policy, expires_at FROM oms.order_edit "
+		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open'",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_INSERT] = {
+		"INSERT INTO oms.order_edit (merchant_id, order_id, state, discount_policy, changes, opened_at, opened_by, reason, expires_at) "
+		"VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, coalesce($8, $5 + $9::interval)) RETURNING edit_id",
+		9, {INT4OID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+	},
+	[ST_CLOSE] = {
+		"UPDATE oms.order_edit SET state = $4, closed_at = $5, closed_by = $6, close_reason = $7 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
+		7, {INT4OID, INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
+	},
+	[ST_CONFIRM] = {
+		"UPDATE oms.order_edit SET state = 'confirmed', closed_at = $4, closed_by = $5, close_reason = $6, revision = $7, "
+		"total_before = $8, total_after = $9, given_back = $10, to_pay = $11 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
+		11, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
+	},
+	[ST_REVISION] = {
+		"SELECT revision FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}
+	},
+	[ST_TO_PAY] = {
+		"SELECT greatest(due - capturable - authorize_pending, 0) FROM oms.payment_balance WHERE merchant_id = $1 AND order_id = $2",
+		2, {INT4OID, INT8OID}
+	},
+};
+
+/* An open change set. */
+typedef struct OpenEdit
+{
+	int64		edit_id;
+	Datum		changes;
+	bool		keep_discount;
+} OpenEdit;
+
+/* Refuses (OM008) to edit what is closed. */
+static void
+require_open(const OmsOrderHead *head)
+{
+	if (strcmp(head->lifecycle, "cancelled") == 0 || strcmp(head->lifecycle, "completed") == 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("order " INT64_FORMAT " is %s", head->order_id, head->lifecycle),
+				 errdetail("Editing needs an order that is placed or confirmed."),
+				 errhint("Place a new order, or give money back with refund().")));
+}
+
+static void
+write_event(const OmsOrderHead *head, const char *type, Datum data)
+{
+	OmsEvent	event = {0};
+
+	event.merchant = head->merchant;
+	event.subject_type = "order";
+	event.subject_id = event.order_id = head->order_id;
+	event.type = type;
+	event.data = data;
+	oms_event_write(&event);
+}
+
+/* The event of a set that opens or closes without changing anything. */
+static void
+announce(const OmsOrderHead *head, const char *type, int64 edit_id)
+{
+	OmsJson		json;
+
+	oms_json_begin(&json);
+	oms_json_add_int(&json, "edit", edit_id);
+	write_event(head, type, oms_json_end(&json));
+}
+
+/* Ends the hold of a set that is closed; the order goes on where that was all it waited for. */
+static void
+release_hold(const OmsOrderHead *head, const char *actor, const char *reason)
+{
+	if (head->on_hold && oms_order_release(head, EDIT_HOLD, actor, reason))
+		oms_order_confirm_if_free(head->merchant, head->order_id, actor);
+}
+
+/* Closes a set whose time is over, so that another can open. */
+static void
+expire(const OmsOrderHead *head)
+{
+	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), TimestampTzGetDatum(oms_now())};
+
+	if (oms_run_guarded(&statements[ST_EXPIRE], values, NULL) == 0)
+		return;
+	announce(head, "order.edit_expired", oms_get_int64(0, 1));
+	release_hold(head, "oms", "the edit has expired");
+}
+
+/* Reads the order's open set; OM002 when there is none, OM008 when its time is over. */
+static void
+read_open(const OmsOrderHead *head, OpenEdit *open)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	bool		isnull;
+
+	if (oms_run(&statements[ST_OPEN], values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(OMS_UNKNOWN),
+				 errmsg("order " INT64_FORMAT " has no open edit", head->order_id),
+				 errhint("Open one with edit_order().")));
+	open->edit_id = oms_get_int64(0, 1);
+	open->changes = PointerGetDatum(DatumGetJsonbPCopy(oms_get(0, 2, &isnull)));
+	open->keep_discount = strcmp(oms_get_text(0, 3), "keep") == 0;
+	if (DatumGetTimestampTz(oms_get(0, 4, &isnull)) <= oms_now())
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("edit " INT64_FORMAT " of order " INT64_FORMAT " has expired", open->edit_id, head->order_id),
+				 errhint("Open another one with edit_order().")));
+}
+
+/* Whether discounts stay as amounts: argument n, else the channel's setting; OM011. */
+static bool
+keeps_discount(FunctionCallInfo fcinfo, int n, const OmsOrderHead *head)
+{
+	const char *policy = oms_arg_text_or_null(fcinfo, n, "discount_policy", OMS_KEY_LENGTH);
+
+	if (policy == NULL)
+		policy = oms_setting(head->merchant, head->channel, "edit_discount");
+	if (strcmp(policy, "keep") != 0 && strcmp(policy, "rate") != 0)
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"discount_policy\" cannot be \"%s\"", policy),
+				 errdetail("Allowed: keep, rate.")));
+	return strcmp(policy, "keep") == 0;
+}
+
+/* SQL: edit_order(merchant, order_id, changes, discount_policy, expires_at, request_key, actor, reason) */
+Datum
+oms_edit_order(PG_FUNCTION_ARGS)
+{
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	OmsCall		call;
+	OmsOrderHead head;
+	int64		edit_id;
+
+	oms_arg_require(fcinfo, 2, "changes");
+	if (!oms_call_repeated(fcinfo, "edit_order", 5, &call, &edit_id))
+	{
+		TimestampTz now = oms_now();
+		Datum		values[9];
+		char		nulls[9 + 1] = "         ";
+		bool		keep;
+
+		oms_order_lock(call.merchant, order_id, &head);
+		require_open(&head);
+		expire(&head);
+		oms_order_require_no_hold(&head, "edit");
+		values[0] = Int32GetDatum(call.merchant);
+		values[1] = Int64GetDatum(order_id);
+		if (oms_run(&statements[ST_OPEN], values, NULL) > 0)
+			ereport(ERROR,
+					(errcode(OMS_STATE),
+					 errmsg("order " INT64_FORMAT " has an open edit", order_id),
+					 errdetail("Edit " INT64_FORMAT ".", oms_get_int64(0, 1)),
+					 errhint("Confirm it with confirm_edit(), or decline it with decline_edit().")));
+		if (!PG_ARGISNULL(4) && PG_GETARG_TIMESTAMPTZ(4) <= now)
+			ereport(ERROR,
+					(errcode(OMS_ARGUMENT),
+					 errmsg("argument \"expires_at\" is not in the future")));
+		keep = keeps_discount(fcinfo, 3, &head);
+		/* What can never be confirmed is refused at once. */
+		(void) oms_edit_plan(&head, PG_GETARG_DATUM(2), keep);
+		values[2] = CStringGetTextDatum(keep ? "keep" : "rate");
+		values[3] = PG_GETARG_DATUM(2);
+		values[4] = TimestampTzGetDatum(now);
+		values[5] = CStringGetTextDatum(call.actor);
+		values[6] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
+		nulls[6] = call.reason == NULL ? 'n' : ' ';
+		values[7] = PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4);
+		nulls[7] = PG_ARGISNULL(4) ? 'n' : ' ';
+		values[8] = CStringGetTextDatum(oms_setting(call.merchant, head.channel, "edit_expiry"));
+		oms_run_guarded(&statements[ST_INSERT], values, nulls);
+		edit_id = oms_get_int64(0, 1);
+		announce(&head, "order.edit_opened", edit_id);
+		if (strcmp(oms_setting(call.merchant, head.channel, "edit_hold"), "on") == 0)
+			(void) oms_order_hold(&head, EDIT_HOLD, "an edit is open", call.actor);
+		oms_call_done(&call, edit_id);
+	}
+	PG_RETURN_INT64(edit_id);
+}
+
+/*
+ * What the open set would do: admitted in a savepoint that is rolled back, so
+ * that the gate and its reserves are as they were.
+ */
+static OmsEditChange *
+try_changes(const OmsOrderHead *head, int *n)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	OmsEditChange *volatile changes = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		OpenEdit	open;
+		OmsEdit    *edit;
+
+		read_open(head, &open);
+		edit = oms_edit_plan(head, open.changes, open.keep_discount);
+		oms_edit_admit(edit);
+		changes = oms_edit_changes(edit, n);
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return changes;
+}
+
+/* SQL: preview_edit(merchant, order_id) -> object, field, before, after */
+Datum
+oms_preview_edit(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int32		merchant = oms_arg_merchant(fcinfo);
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	OmsOrderHead head;
+	OmsEditChange *changes;
+	int			n = 0;
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	oms_begin();
+	oms_order_lock(merchant, order_id, &head);
+	require_open(&head);
+	oms_order_require_no_hold(&head, "edit");
+	changes = try_changes(&head, &n);
+	for (i = 0; i < n; i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false, false, changes[i].was == NULL, changes[i].now == NULL};
+
+		values[0] = CStringGetTextDatum(changes[i].object);
+		values[1] = CStringGetTextDatum(changes[i].field);
+		values[2] = nulls[2] ? (Datum) 0 : CStringGetTextDatum(changes[i].was);
+		values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(changes[i].now);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	oms_end();
+	return (Datum) 0;
+}
+
+/* The differences as elements of the event's data. */
+static void
+add_changes(OmsJson *json, const OmsEdit *edit)
+{
+	int			n;
+	OmsEditChange *changes = oms_edit_changes(edit, &n);
+	Datum	   *elements = palloc((n + 1) * sizeof(Datum));
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		OmsJson		element;
+
+		oms_json_begin(&element);
+		oms_json_add_text(&element, "object", changes[i].object);
+		oms_json_add_text(&element, "field", changes[i].field);
+		oms_json_add_text(&element, "before", changes[i].was);
+		oms_json_add_text(&element, "after", changes[i].now);
+		elements[i] = oms_json_end(&element);
+	}
+	oms_json_add_array(json, "changes", elements, n);
+}
+
+/*
+ * Money after the rows: what the order owes less is voided or refunded; what
+ * it owes more is said, and charged by nobody here.  Closes the set.
+ */
+static void
+settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
+{
+	int			exponent = edit->head->exponent;
+	OmsOrderHead after;
+	Datum		values[11];
+	char		nulls[11 + 1] = "           ";
+	OmsJson		json;
+	int64		less;
+	int64		given = 0;
+	int64		to_pay;
+
+	oms_order_lock(call->merchant, edit->head->order_id, &after);
+	less = (edit->was.total - edit->head->cancelled_total) - (after.total - after.cancelled_total);
+	if (less > 0)
+		given = oms_payment_less_owed(&after, less,
+									  (edit->was.tax - edit->was.cancelled_tax) - (edit->now.tax - edit->now.cancelled_tax),
+									  open->edit_id, call->actor, call->reason);
+	values[0] = Int32GetDatum(call->merchant);
+	values[1] = Int64GetDatum(after.order_id);
+	oms_run(&statements[ST_TO_PAY], values, NULL);
+	to_pay = oms_get_money(0, 1, exponent);
+	oms_run(&statements[ST_REVISION], values, NULL);
+	values[6] = Int32GetDatum(oms_get_int32(0, 1));
+	values[2] = Int64GetDatum(open->edit_id);
+	values[3] = TimestampTzGetDatum(oms_now());
+	values[4] = CStringGetTextDatum(call->actor);
+	values[5] = call->reason == NULL ? (Datum) 0 : CStringGetTextDatum(call->reason);
+	nulls[5] = call->reason == NULL ? 'n' : ' ';
+	values[7] = oms_scaled_to_numeric(edit->was.total - edit->head->cancelled_total, exponent);
+	values[8] = oms_scaled_to_numeric(after.total - after.cancelled_total, exponent);
+	values[9] = oms_scaled_to_numeric(given, exponent);
+	values[10] = oms_scaled_to_numeric(to_pay, exponent);
+	oms_run_guarded(&statements[ST_CONFIRM], values, nulls);
+
+	oms_json_begin(&json);
+	oms_json_add_int(&json, "edit", open->edit_id);
+	oms_json_add_text(&json, "discount_policy", open->keep_discount ? "keep" : "rate");
+	add_changes(&json, edit);
+	if (given > 0)
+		oms_json_add_scaled(&json, "given_back", given, exponent);
+	if (to_pay > 0)
+		oms_json_add_scaled(&json, "to_pay", to_pay, exponent);
+	write_event(&after, "order.edited", oms_json_end(&json));
+	release_hold(&after, call->actor, "the edit is confirmed");
+}
+
+/* SQL: confirm_edit(merchant, order_id, request_key, actor, reason) */
+Datum
+oms_confirm_edit(PG_FUNCTION_ARGS)
+{
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	OmsCall		call;
+	int64		result;
+
+	if (!oms_call_repeated(fcinfo, "confirm_edit", 2, &call, &result))
+	{
+		OmsOrderHead head;
+		OpenEdit	open;
+		OmsEdit    *edit;
+
+		oms_order_lock(call.merchant, order_id, &head);
+		require_open(&head);
+		oms_order_require_no_hold(&head, "edit");
+		read_open(&head, &open);
+		edit = oms_edit_plan(&head, open.changes, open.keep_discount);
+		oms_edit_admit(edit);
+		oms_edit_apply(edit);
+		settle(&call, edit, &open);
+		result = open.edit_id;
+		oms_call_done(&call, result);
+	}
+	PG_RETURN_INT64(result);
+}
+
+/* SQL: decline_edit(merchant, order_id, request_key, actor, reason) */
+Datum
+oms_decline_edit(PG_FUNCTION_ARGS)
+{
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	OmsCall		call;
+	int64		result;
+
+	if (!oms_call_repeated(fcinfo, "decline_edit", 2, &call, &result))
+	{
+		OmsOrderHead head;
+		OpenEdit	open;
+		Datum		values[7];
+		char		nulls[7 + 1] = "       ";
+
+		oms_order_lock(call.merchant, order_id, &head);
+		read_open(&head, &open);
+		result = open.edit_id;
+		values[0] = Int32GetDatum(call.merchant);
+		values[1] = Int64GetDatum(order_id);
+		values[2] = Int64GetDatum(open.edit_id);
+		values[3] = CStringGetTextDatum("declined");
+		values[4] = TimestampTzGetDatum(oms_now());
+		values[5] = CStringGetTextDatum(call.actor);
+		values[6] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
+		nulls[6] = call.reason == NULL ? 'n' : ' ';
+		oms_run_guarded(&statements[ST_CLOSE], values, nulls);
+		announce(&head, "order.edit_declined", open.edit_id);
+		release_hold(&head, call.actor, "the edit is declined");
+		oms_call_done(&call, result);
+	}
+	PG_RETURN_INT64(result);
+}
