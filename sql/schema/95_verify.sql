@@ -21,6 +21,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_ship
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_returns
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_invoice
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_event
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_trigger;
 COMMENT ON VIEW oms.verify_all IS 'Every broken invariant of every merchant; oms.verify(merchant) asks for one';

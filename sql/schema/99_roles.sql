@@ -104,7 +104,10 @@ FROM (VALUES
 	('function', '{clerk,finance,connector}', '{reauthorize,expire_authorizations}'),
 	('view', '{clerk,finance,analyst,connector}', '{authorization_expiry}'),
 	('function', '{finance,connector}', '{record_payment_event}'),
-	('function', '{finance}', '{issue_credit,issue_invoice,import_settlement,reconcile}'),
+	('function', '{finance}', '{issue_credit,import_settlement,reconcile}'),
+	('function', '{finance,connector}', '{issue_invoice,issue_credit_note,void_invoice}'),
+	('view', '{clerk,finance,analyst,connector}', '{invoices,invoice_lines,invoice_tax,invoice_balance,to_invoice}'),
+	('view', '{}', '{invoiced,verify_invoice}'),
 	-- Returns
 	('function', '{app,clerk,connector}', '{request_return,cancel_return,returnable}'),
 	('function', '{clerk,warehouse}', '{decide_return,receive_return,inspect_return,close_return}'),
