@@ -63,12 +63,14 @@ FROM (VALUES
 	('function', '{app,clerk,warehouse,finance,connector}', '{blocked_by}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{order_blocked}'),
 	('function', '{}', '{caller_has_role}'),
-	('function', '{clerk}', '{edit_order,preview_edit,confirm_edit,decline_edit,split_order,merge_orders,preview}'),
+	('function', '{clerk}', '{edit_order,preview_edit,confirm_edit,decline_edit,split_order,merge_orders}'),
 	('view', '{clerk,finance,analyst}', '{order_edits}'),
 	('view', '{}', '{verify_edit}'),
 	-- Looking up
 	('function', '{app,clerk,warehouse,finance}', '{find_orders,order_document,order_timeline,allowed_actions}'),
 	('function', '{app,clerk}', '{track,track_token}'),
+	('function', '{app,clerk,warehouse,finance}', '{preview,preview_all,preview_images}'),
+	('function', '{}', '{preview_capture}'),
 	-- Stock
 	('function', '{warehouse}', '{receive_stock,adjust_stock,count_stock,transfer_stock,receive_transfer}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{available_to_promise}'),

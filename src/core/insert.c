@@ -36,6 +36,7 @@
 #include "core/find.h"
 #include "core/guard.h"
 #include "core/insert.h"
+#include "core/preview.h"
 
 static OmsTarget *targets = NULL;
 
@@ -277,6 +278,8 @@ open_table(EState *estate, const OmsRows *rows)
 	InitResultRelInfo(info, table_open(rows->table->relid, NoLock), 0, NULL, 0);
 	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, info);
 	open_indexes(rows->table, info);
+	if (unlikely(oms_previewing))
+		oms_preview_watch(estate, info);
 	return info;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/guard.h"
 #include "core/insert.h"
+#include "core/preview.h"
 
 /* Rows of a table of schema oms, in the current memory context. */
 OmsRows *
@@ -128,5 +129,5 @@ oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n)
 bool
 oms_rows_insert_new(OmsRows *rows)
 {
-	return oms_table_is_plain(rows->table) && !rows->table->has_triggers && oms_insert_new_row(rows);
+	return oms_table_is_plain(rows->table) && !rows->table->has_triggers && !oms_previewing && oms_insert_new_row(rows);
 }
