@@ -159,6 +159,19 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) units);
 }
 
+/* See order.h. */
+void
+oms_order_cancel(const OmsOrderHead *head, const char *actor, const char *reason)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+
+	oms_fulfilment_undo_all(head);
+	oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
+	if (oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL) == 0)
+		oms_run_guarded(&statements[ST_CANCEL_CHARGES], values, NULL);
+	settle(head, actor, reason);
+}
+
 /* SQL: cancel_order(merchant, order_id, request_key, actor, reason) */
 Datum
 oms_cancel_order(PG_FUNCTION_ARGS)
@@ -173,8 +186,6 @@ oms_cancel_order(PG_FUNCTION_ARGS)
 		oms_order_lock(call.merchant, order_id, &head);
 		if (strcmp(head.lifecycle, "cancelled") != 0)
 		{
-			Datum		values[2] = {Int32GetDatum(call.merchant), Int64GetDatum(order_id)};
-
 			oms_order_require_no_hold(&head, "cancel");
 			if (strcmp(head.fulfilment_state, "unfulfilled") != 0)
 				ereport(ERROR,
@@ -187,11 +198,7 @@ oms_cancel_order(PG_FUNCTION_ARGS)
 						(errcode(OMS_STATE),
 						 errmsg("order " INT64_FORMAT " is completed", order_id),
 						 errhint("Give its money back with refund().")));
-			oms_fulfilment_undo_all(&head);
-			oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
-			if (oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL) == 0)
-				oms_run_guarded(&statements[ST_CANCEL_CHARGES], values, NULL);
-			settle(&head, call.actor, call.reason);
+			oms_order_cancel(&head, call.actor, call.reason);
 		}
 		oms_call_done(&call, order_id);
 	}

@@ -15,6 +15,7 @@
 #include "event/event.h"
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
+#include "order/expire.h"
 #include "order/order.h"
 #include "order/sourcing.h"
 
@@ -113,7 +114,10 @@ check_transition(TriggerData *trigdata, HeapTuple old, HeapTuple new)
 				 errhint("The state machine is the table oms.transition.")));
 	}
 	if (strcmp(to, "confirmed") == 0)
+	{
 		oms_order_require_no_hold(&head, "confirm");
+		oms_order_require_unexpired(&head, "confirming");
+	}
 	else if (strcmp(to, "cancelled") == 0 || strcmp(to, "completed") == 0)
 	{
 		values[1] = Int64GetDatum(head.order_id);

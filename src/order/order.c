@@ -15,6 +15,7 @@
 #include "core/money.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "order/expire.h"
 #include "order/order.h"
 
 PG_FUNCTION_INFO_V1(oms_caller_has_role);
@@ -166,6 +167,7 @@ oms_order_require_live(const OmsOrderHead *head, const char *doing)
 				 errdetail("%s needs a confirmed order.", doing),
 				 errhint(strcmp(head->lifecycle, "placed") == 0 ? "Confirm it with transition()." :
 						 "A cancelled order stays cancelled; place a new one.")));
+	oms_order_require_unexpired(head, doing);
 }
 
 void
@@ -356,7 +358,7 @@ oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor)
 	OmsOrderHead head;
 
 	oms_order_lock(merchant, order_id, &head);
-	if (strcmp(head.lifecycle, "placed") == 0 && !oms_order_is_held(&head, "confirm") &&
+	if (strcmp(head.lifecycle, "placed") == 0 && !oms_order_is_held(&head, "confirm") && !oms_order_is_overdue(&head) &&
 		strcmp(oms_setting(merchant, head.channel, "confirmation"), "auto") == 0)
 		move(&head, "confirmed", actor, "its last hold was released", NULL);
 }

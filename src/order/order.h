@@ -38,7 +38,7 @@ extern void oms_order_require_no_hold(const OmsOrderHead *head, const char *step
 /* The same as a question, for money that follows goods. */
 extern bool oms_order_is_held(const OmsOrderHead *head, const char *step);
 
-/* Refuses (OM008) unless the order is confirmed (or completed); doing is a gerund: "picking". */
+/* Refuses (OM008) unless the order is confirmed (or completed) and has not expired unpaid; doing is a gerund: "picking". */
 extern void oms_order_require_live(const OmsOrderHead *head, const char *doing);
 
 /* Places a hold with the default steps; an open one of the kind is returned instead. */
@@ -49,6 +49,12 @@ extern bool oms_order_release(const OmsOrderHead *head, const char *kind, const 
 
 /* Confirms a placed order that nothing holds, where its channel confirms by itself. */
 extern void oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor);
+
+/*
+ * Cancels all units of a locked order that may be cancelled: planned work ends,
+ * promises are released, authorizations voided, captures refunded.
+ */
+extern void oms_order_cancel(const OmsOrderHead *head, const char *actor, const char *reason);
 
 /*
  * Recomputes the derived columns of the order from lines, charges, holds and

@@ -11,6 +11,7 @@
 #include "core/guard.h"
 #include "core/json.h"
 #include "event/event.h"
+#include "order/expire.h"
 #include "utils/datum.h"
 
 PG_FUNCTION_INFO_V1(oms_payment_event_fold);
@@ -453,6 +454,7 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 
 	oms_begin_trigger(trigdata);
 	oms_order_lock(merchant, oms_payment_order_of(merchant, payment_id), &head);
+	oms_order_expire_if_overdue(&head);
 	oms_payment_lock(&head, payment_id, &payment);
 
 	facts = oms_payment_facts(merchant, payment_id, payment.exponent, &n);

@@ -6,6 +6,7 @@
  */
 #include "payment/payment_internal.h"
 
+#include "order/expire.h"
 #include "payment/payment.h"
 #include "payment/refund.h"
 
@@ -266,7 +267,7 @@ settle_rest(const OmsPayment *payment, const OmsPaymentFact *facts, int n, const
 /*
  * Captured money beyond what the order owes goes to refunds that were granted
  * and had nothing to be taken from; without such a refund it stays, visible as
- * overpaid.
+ * overpaid, unless the order had expired unpaid: then it is granted back.
  */
 static void
 move_waiting_refunds(const OmsOrderHead *head)
@@ -301,5 +302,7 @@ oms_payment_after_fact(const OmsOrderHead *head, const OmsPayment *payment, cons
 	{
 		settle_rest(payment, facts, n, fact);
 		move_waiting_refunds(head);
+		if (strcmp(head->lifecycle, "cancelled") == 0 && oms_order_has_expired(head))
+			oms_payment_void_or_refund(head, PG_INT64_MAX, "expiry", head->order_id, "oms", "the order had expired unpaid");
 	}
 }
