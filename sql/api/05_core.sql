@@ -40,9 +40,9 @@ CREATE FUNCTION oms.effective_setting(merchant int, name text, channel int DEFAU
 	ORDER BY v.rank DESC LIMIT 1 $$;
 COMMENT ON FUNCTION oms.effective_setting(int, text, int) IS 'The value of a setting in force, and the level that decided: channel, merchant or default';
 
-CREATE FUNCTION oms.units_share(total numeric, units int, from_unit int, to_unit int, currency text) RETURNS numeric
+CREATE FUNCTION oms.units_share(total numeric, units bigint, from_unit bigint, to_unit bigint, currency text) RETURNS numeric
 	LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'oms_units_share_sql';
-COMMENT ON FUNCTION oms.units_share(numeric, int, int, int, text) IS 'Value of units from_unit + 1 to to_unit of a total spread over units: any cut into ranges sums to the total exactly. Unit k gets total div units in the currency''s smallest unit, the first (total mod units) get one more. Raises OM011, OM012, OM017';
+COMMENT ON FUNCTION oms.units_share(numeric, bigint, bigint, bigint, text) IS 'Value of units from_unit + 1 to to_unit of a total spread over units: any cut into ranges sums to the total exactly. Unit k gets total div units in the currency''s smallest unit, the first (total mod units) get one more. Raises OM011, OM012, OM017';
 
 CREATE FUNCTION oms.prorate_step(internal, numeric, numeric, text) RETURNS internal
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'oms_prorate_step';

@@ -3,7 +3,7 @@
 CREATE FUNCTION oms.lot_guard() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_lot_guard';
 COMMENT ON FUNCTION oms.lot_guard() IS 'Trigger: a lot is of a tracked item, keeps its key and is never deleted (OM008, OM014)';
 CREATE FUNCTION oms.lot_follow() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_lot_follow';
-COMMENT ON FUNCTION oms.lot_follow() IS 'Trigger: levels of a lot follow its status and sell_by, and the gate with them';
+COMMENT ON FUNCTION oms.lot_follow() IS 'Trigger: levels of a lot follow its status and sell_by, and the gate with them; what is for sale again goes to lines that wait';
 CREATE FUNCTION oms.lot_stock_guard() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_lot_stock_guard';
 COMMENT ON FUNCTION oms.lot_stock_guard() IS 'Trigger: levels of lots change by movements alone (OM009), never below nothing or what is picked (OM001)';
 CREATE FUNCTION oms.lot_stock_gate() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_lot_stock_gate';
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION oms.adjust_lot(int, bigint, int, text, bigint, text, boolean
 CREATE FUNCTION oms.set_lot_status(merchant int, item bigint, lot text, status text,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_set_lot_status';
-COMMENT ON FUNCTION oms.set_lot_status(int, bigint, text, text, text, text, text) IS 'Recalls, blocks or releases a lot: status recalled, blocked or released. From then on nothing of a lot that is not released is promised, picked or shipped; promises that cannot be kept are in view lot_shortage. Returns the lot. Raises OM002, OM010, OM011';
+COMMENT ON FUNCTION oms.set_lot_status(int, bigint, text, text, text, text, text) IS 'Recalls, blocks or releases a lot: status recalled, blocked or released. From then on nothing of a lot that is not released is promised, picked or shipped; promises that cannot be kept are in view lot_shortage. What is released goes to lines that wait first, as a receipt does. Returns the lot. Raises OM002, OM010, OM011';
 
 CREATE FUNCTION oms.place_lot(merchant int, item bigint, location int, lot text, bin text,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint

@@ -218,12 +218,12 @@ COMMENT ON COLUMN oms.inventory_valuation.currency IS 'ISO 4217 currency';
 
 CREATE OR REPLACE VIEW oms.movement_cost AS
 SELECT e.merchant_id, e.item_id, e.location_id, e.movement_id, m.kind, m.cause, m.source_kind, m.source_id, m.at,
-	e.quantity, e.value, e.corrected, c.currency
+	e.quantity, e.value, e.corrected, (SELECT c.currency FROM oms.item_cost c
+		WHERE c.merchant_id = e.merchant_id AND c.item_id = e.item_id AND c.location_id = e.location_id) AS currency
 FROM (SELECT merchant_id, item_id, location_id, movement_id, sum(quantity)::bigint AS quantity, sum(value) AS value,
 		coalesce(sum(value) FILTER (WHERE kind <> 'movement'), 0) AS corrected
 	FROM oms.stock_cost WHERE movement_id IS NOT NULL GROUP BY 1, 2, 3, 4) e
-JOIN oms.stock_movement m ON m.merchant_id = e.merchant_id AND m.item_id = e.item_id AND m.location_id = e.location_id AND m.movement_id = e.movement_id
-JOIN oms.item_cost c ON c.merchant_id = e.merchant_id AND c.item_id = e.item_id AND c.location_id = e.location_id;
+JOIN oms.stock_movement m ON m.merchant_id = e.merchant_id AND m.item_id = e.item_id AND m.location_id = e.location_id AND m.movement_id = e.movement_id;
 COMMENT ON VIEW oms.movement_cost IS 'What each movement of a costed item brought to or took from the value of stock, corrections included';
 COMMENT ON COLUMN oms.movement_cost.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.movement_cost.item_id IS 'Item';

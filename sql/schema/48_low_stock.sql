@@ -33,9 +33,6 @@ COMMENT ON COLUMN oms.reorder_rule.supplier IS 'Who delivers';
 COMMENT ON COLUMN oms.reorder_rule.level IS 'Derived: the level that alert_low_stock() saw last: ok, approaching, before_delivery, below_minimum';
 COMMENT ON COLUMN oms.reorder_rule.level_since IS 'Derived: when it saw it first (UTC instant)';
 
--- The rate of sales of an item at a location: read by watched items alone.
-CREATE INDEX IF NOT EXISTS stock_movement_shipped ON oms.stock_movement (merchant_id, item_id, location_id, at) INCLUDE (quantity) WHERE kind = 'shipment';
-
 CREATE OR REPLACE TRIGGER reorder_rule_guard BEFORE INSERT OR UPDATE ON oms.reorder_rule
 	FOR EACH ROW EXECUTE FUNCTION oms.reorder_rule_guard();
 

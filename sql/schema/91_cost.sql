@@ -13,7 +13,7 @@ cost AS (
 	JOIN oms.item_cost c ON c.merchant_id = e.merchant_id AND c.item_id = e.item_id AND c.location_id = e.location_id
 	WHERE e.source_kind = 'shipment' GROUP BY 1, 2, 3)
 SELECT p.merchant_id, p.order_id, p.line_no, p.shipment_id, p.item_id, p.quantity, p.from_unit, p.units,
-	oms.units_share(c.cost, p.all_units::int, (p.upto - p.units)::int, p.upto::int, c.currency) AS cost, c.currency
+	oms.units_share(c.cost, p.all_units::bigint, (p.upto - p.units)::bigint, p.upto::bigint, c.currency) AS cost, c.currency
 FROM part p JOIN cost c USING (merchant_id, shipment_id, item_id);
 COMMENT ON VIEW oms.cost_of_goods IS 'Cost of goods sold per shipment line and item, later corrections included; a kit has a row per part. Lines of one shipment that share an item share its cost by units. What came back is not taken out: see movement_cost, kind return';
 COMMENT ON COLUMN oms.cost_of_goods.merchant_id IS 'Merchant';

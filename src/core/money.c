@@ -180,14 +180,14 @@ oms_units_share_sql(PG_FUNCTION_ARGS)
 {
 	int			exponent = oms_currency_exponent(text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	int64		total = oms_numeric_to_scaled(PG_GETARG_DATUM(0), exponent, "total");
-	int32		units = PG_GETARG_INT32(1);
-	int32		from = PG_GETARG_INT32(2);
-	int32		to = PG_GETARG_INT32(3);
+	int64		units = PG_GETARG_INT64(1);
+	int64		from = PG_GETARG_INT64(2);
+	int64		to = PG_GETARG_INT64(3);
 
 	if (units <= 0 || from < 0 || to < from || to > units)
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
-				 errmsg("units %d to %d of %d do not exist", from, to, units),
+				 errmsg("units " INT64_FORMAT " to " INT64_FORMAT " of " INT64_FORMAT " do not exist", from, to, units),
 				 errhint("Units are numbered 1 to their count; from_unit is exclusive, to_unit inclusive.")));
 	return oms_scaled_to_numeric(oms_units_share(total, units, from, to), exponent);
 }

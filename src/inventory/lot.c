@@ -93,8 +93,10 @@ static OmsStatement statements[] = {
 		4, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_FOLLOW] = {
-		"UPDATE oms.lot_stock SET sell_by = $4, stopped = $5 WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3",
-		5, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID}
+		"WITH level AS (UPDATE oms.lot_stock SET sell_by = $4, stopped = $5 WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3 "
+		"RETURNING location_id, on_hand - damaged - quality_control - quarantine AS sound) "
+		"SELECT location_id FROM level WHERE sound > 0 AND NOT $5 AND $4 > $6 ORDER BY 1",
+		6, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID}
 	},
 	[ST_LOCK_TABLES] = {
 		"LOCK TABLE oms.lot, oms.stock_movement IN SHARE ROW EXCLUSIVE MODE", 0, {0}
@@ -368,14 +370,17 @@ oms_lot_guard(PG_FUNCTION_ARGS)
 	return PointerGetDatum(tuple);
 }
 
-/* AFTER UPDATE row on lot: its levels follow. */
+/* AFTER UPDATE row on lot: its levels follow, and what is for sale again is promised to lines that wait, as by a receipt. */
 Datum
 oms_lot_follow(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
 	HeapTuple	tuple = trigdata->tg_newtuple;
 	bool		isnull;
-	Datum		values[5];
+	Datum		values[6];
+	int32	   *locations;
+	int			n;
+	int			i;
 
 	values[0] = oms_row_get(trigdata, tuple, LOT_MERCHANT, &isnull);
 	values[1] = oms_row_get(trigdata, tuple, LOT_ITEM, &isnull);
@@ -383,7 +388,13 @@ oms_lot_follow(PG_FUNCTION_ARGS)
 	values[3] = oms_row_get(trigdata, tuple, LOT_SELL_BY, &isnull);
 	oms_begin_trigger(trigdata);
 	values[4] = BoolGetDatum(strcmp(TextDatumGetCString(oms_row_get(trigdata, tuple, LOT_STATUS, &isnull)), "released") != 0);
-	oms_run_guarded(&statements[ST_FOLLOW], values, NULL);
+	values[5] = TimestampTzGetDatum(oms_now());
+	n = (int) oms_run_guarded(&statements[ST_FOLLOW], values, NULL);
+	locations = palloc((n + 1) * sizeof(int32));
+	for (i = 0; i < n; i++)
+		locations[i] = oms_get_int32(i, 1);
+	for (i = 0; i < n && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA; i++)
+		(void) oms_backorder_fill(DatumGetInt32(values[0]), DatumGetInt64(values[1]), locations[i], false);
 	oms_end();
 	return PointerGetDatum(NULL);
 }

@@ -1,6 +1,6 @@
 -- Levels as of any instant equal the levels then, in every state, whatever moved.
 BEGIN;
-SELECT plan(9);
+SELECT plan(10);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
 INSERT INTO oms.item (merchant_id, item_id, sku, title) SELECT 1, n, 'A' || n, 'Item ' || n FROM generate_series(1, 4) n;
@@ -41,6 +41,8 @@ SELECT results_eq($$ SELECT item_id, location_id, on_hand FROM oms.stock_as_of(1
 SELECT results_eq($$ SELECT item_id, location_id, on_hand FROM oms.stock_as_of(1, 'infinity', location => 2) ORDER BY 1 $$, $$ SELECT item_id, location_id, on_hand FROM oms.stock WHERE location_id = 2 ORDER BY 1 $$,
 	'all items of a location');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = 'oms.stock_movement'::regclass AND pg_get_indexdef(indexrelid) LIKE '%(merchant_id, item_id, location_id, at)%'), 1::bigint,
+	'one index by time serves history and rates of sales');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- Lots and serial numbers that are transferred and counted: each lot arrives as it left, and is counted by itself.
 BEGIN;
-SELECT plan(63);
+SELECT plan(67);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West'), (1, 3, 'EAST', 'East');
 INSERT INTO oms.item (merchant_id, item_id, sku, title, tracking) VALUES (1, 1, 'MILK', 'Milk', 'lot'), (1, 2, 'PHONE', 'Phone', 'serial'), (1, 3, 'BOX', 'Box', 'none');
@@ -99,6 +99,18 @@ SELECT is(pg_temp.lots(1) || ' ' || pg_temp.lots(2), '1:C=10 1:R=3 2:A=9 2:B=2 2
 SELECT is((SELECT string_agg(variance || ' ' || (count_id IS NOT NULL), '/' ORDER BY lot) FROM oms.count_lines WHERE session_id = :s AND sku = 'MILK' AND counted IS NOT NULL), '-5 true/5 true', 'each line its count');
 INSERT INTO oms.count_cycle (merchant_id, location_id, item_id, every_days) VALUES (1, 1, 1, 30), (1, 1, 2, 30), (1, 3, 1, 30);
 SELECT is((SELECT string_agg(sku || ' ' || location_id, ',' ORDER BY sku) FROM oms.count_due), 'PHONE 1', 'due while one lot was never counted, and not where nothing lies');
+
+-- What is for sale again goes to who waits, as what is received
+SELECT oms.set_lot_status(1, 1, 'C', 'recalled') \gset
+SELECT oms.place_order(1, '{"location": "MAIN", "allocation": "backorder", "lines": [{"sku": "MILK", "quantity": 4, "unit_price": "1"}]}') AS w \gset
+SELECT oms.place_order(1, '{"location": "MAIN", "allocation": "backorder", "lines": [{"sku": "MILK", "quantity": 3, "unit_price": "1"}]}') AS x \gset
+SELECT is((SELECT string_agg(allocated || ' ' || backordered, '/' ORDER BY order_id) FROM oms.order_line WHERE merchant_id = 1 AND order_id IN (:o, :w)), '6 0/0 4', 'it waits');
+SELECT oms.set_lot_status(1, 1, 'C', 'released') \gset
+SELECT is((SELECT string_agg(allocated || ' ' || backordered, '/' ORDER BY order_id) FROM oms.order_line WHERE merchant_id = 1 AND order_id IN (:o, :w)), '6 0/4 0', 'a released lot fills it at once');
+UPDATE oms.lot SET expires_at = '2025-12-01', status = 'released' WHERE lot = 'R';
+SELECT is((SELECT allocated || ' ' || backordered FROM oms.order_line WHERE merchant_id = 1 AND order_id = :x), '0 3', 'an expired lot fills nothing');
+UPDATE oms.lot SET expires_at = '2026-06-01' WHERE lot = 'R';
+SELECT is((SELECT allocated || ' ' || backordered FROM oms.order_line WHERE merchant_id = 1 AND order_id = :x), '3 0', 'until its date is moved');
 
 -- verify finds faults
 SET LOCAL session_replication_role = replica;
