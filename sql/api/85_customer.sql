@@ -43,8 +43,3 @@ CREATE FUNCTION oms.track(merchant int, number text, secret text) RETURNS jsonb
 	LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_track';
 COMMENT ON FUNCTION oms.track(int, text, text) IS 'Where is my order: stage, lines, parcels with carrier, tracking number and events, for who knows the order''s number and a secret (its e-mail address in any case, or the token of track_token()). Null for a wrong pair, whether the order exists or not';
-
-CREATE FUNCTION oms.allowed_actions(merchant int, order_id bigint) RETURNS TABLE (action text, allowed boolean, reason text)
-	LANGUAGE C STABLE SECURITY DEFINER ROWS 15 SET search_path = pg_catalog, pg_temp
-	AS 'MODULE_PATHNAME', 'oms_allowed_actions';
-COMMENT ON FUNCTION oms.allowed_actions(int, bigint) IS 'What can be done with the order now: a row for each command, whether it is possible, and if not, why (the hold that blocks it, or what is missing). No rows when the merchant has no such order. Raises OM011';

@@ -67,7 +67,7 @@ FROM (VALUES
 	('view', '{clerk,finance,analyst}', '{order_edits}'),
 	('view', '{}', '{verify_edit}'),
 	-- Looking up
-	('function', '{app,clerk,warehouse,finance}', '{find_orders,order_document,order_timeline,allowed_actions}'),
+	('function', '{app,clerk,warehouse,finance}', '{find_orders,order_document,order_timeline,allowed_actions,fulfilment_actions}'),
 	('function', '{app,clerk}', '{track,track_token}'),
 	('function', '{app,clerk,warehouse,finance}', '{preview,preview_all,preview_images}'),
 	('function', '{}', '{preview_capture}'),

@@ -1,24 +1,20 @@
 /*-------------------------------------------------------------------------
  * look.c
- *	  Looking at one order: its document, what its customer may see, and what
- *	  can be done with it.  Each is one query; here its plan is kept, which a
- *	  function in SQL would make anew for every call.
+ *	  Looking at one order: its document, and what its customer may see.  Each
+ *	  is one query; here its plan is kept, which a function in SQL would make
+ *	  anew for every call.
  *-------------------------------------------------------------------------
  */
 #include "core/oms.h"
 
 PG_FUNCTION_INFO_V1(oms_order_document);
 PG_FUNCTION_INFO_V1(oms_track);
-PG_FUNCTION_INFO_V1(oms_allowed_actions);
 
 enum
 {
 	ST_DOCUMENT,
-	ST_TRACK,
-	ST_ACTIONS
+	ST_TRACK
 };
-
-#define ACTION_NCOLUMNS 3
 
 static OmsStatement statements[] = {
 	[ST_DOCUMENT] = {
@@ -107,60 +103,6 @@ static OmsStatement statements[] = {
 		" sha256(convert_to(encode(sha256(convert_to(s.secret, 'UTF8') || sha256(convert_to(s.secret || ':' || o.merchant_id || ':' || o.order_id, 'UTF8'))), 'hex'), 'UTF8'))) ",
 		3, {INT4OID, TEXTOID, TEXTOID}
 	},
-	[ST_ACTIONS] = {
-		"WITH o AS ( "
-		" SELECT x.*, l.*, w.*, "
-		"  coalesce((SELECT array_agg(h.kind || ':' || b) FROM oms.order_hold h, unnest(h.blocks) b "
-		"   WHERE h.merchant_id = x.merchant_id AND h.order_id = x.order_id AND h.released_at IS NULL "
-		"   AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = x.merchant_id AND e.order_id = x.order_id "
-		"    AND e.state = 'open' AND e.expires_at <= oms.clock()))), '{}') AS held, "
-		"  (SELECT e.edit_id FROM oms.order_edits e WHERE e.merchant_id = x.merchant_id AND e.order_id = x.order_id AND e.state = 'open') AS edit, "
-		"  b.due, b.capturable, b.captured - b.charged_back - b.refunded - b.refund_pending AS refundable "
-		" FROM oms.sales_order x "
-		" JOIN oms.payment_balance b ON b.merchant_id = x.merchant_id AND b.order_id = x.order_id "
-		" CROSS JOIN LATERAL ( "
-		"  SELECT sum(l.ordered - l.cancelled - l.picked) AS not_picked, sum(l.allocated) AS allocated, sum(l.shipped) AS shipped, "
-		"   sum(l.shipped - l.return_requested - l.returned) AS returnable "
-		"  FROM oms.order_line l WHERE l.merchant_id = x.merchant_id AND l.order_id = x.order_id) l "
-		" CROSS JOIN LATERAL ( "
-		"  SELECT sum(fl.quantity - fl.shipped) AS planned, sum(fl.quantity - fl.picked) AS to_pick, sum(fl.picked - fl.packed) AS to_pack, "
-		"   sum(fl.packed - fl.shipped) AS to_ship "
-		"  FROM oms.fulfilment_line fl WHERE fl.merchant_id = x.merchant_id AND fl.order_id = x.order_id) w "
-		" WHERE x.merchant_id = $1 AND x.order_id = $2 "
-		"), a (no, action, step, obstacle) AS ( "
-		" SELECT 10, t.action, CASE t.to_state WHEN 'confirmed' THEN 'confirm' END, NULL "
-		" FROM o JOIN oms.transition t ON t.merchant_id = o.merchant_id AND t.from_state = o.lifecycle AND t.to_state NOT IN ('cancelled', 'completed') "
-		" UNION ALL "
-		" SELECT v.no, v.action, v.step, v.obstacle "
-		" FROM o CROSS JOIN LATERAL (VALUES "
-		"  (20, 'authorize', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' WHEN o.due <= 0 THEN 'nothing is due' END), "
-		"  (21, 'capture', 'capture', CASE WHEN o.capturable <= 0 THEN 'nothing is authorized and not captured' END), "
-		"  (22, 'void', NULL, CASE WHEN o.capturable <= 0 THEN 'nothing is authorized and not captured' END), "
-		"  (23, 'refund', 'refund', CASE WHEN o.refundable <= 0 THEN 'nothing is captured and not refunded' END), "
-		"  (30, 'plan_fulfilment', 'pick', CASE WHEN o.lifecycle <> 'confirmed' THEN 'the order is ' || o.lifecycle "
-		"   WHEN coalesce(o.allocated, 0) <= coalesce(o.planned, 0) THEN 'nothing is allocated and not planned' END), "
-		"  (31, 'confirm_pick', 'pick', CASE WHEN coalesce(o.to_pick, 0) <= 0 THEN 'nothing is planned and not picked' END), "
-		"  (32, 'pack', 'pick', CASE WHEN coalesce(o.to_pack, 0) <= 0 THEN 'nothing is picked and not packed' END), "
-		"  (33, 'ship', 'ship', CASE WHEN coalesce(o.to_ship, 0) <= 0 THEN 'nothing is packed and not shipped' END), "
-		"  (40, 'request_return', NULL, CASE WHEN coalesce(o.returnable, 0) <= 0 THEN 'nothing is shipped and not returned' END), "
-		"  (50, 'hold', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' END), "
-		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold THEN 'no hold is open' END), "
-		"  (60, 'cancel_line', 'cancel', CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle "
-		"   WHEN coalesce(o.not_picked, 0) <= 0 THEN 'all units are picked, shipped or cancelled' END), "
-		"  (61, 'cancel_order', 'cancel', CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle "
-		"   WHEN o.shipped > 0 THEN 'units were shipped' END), "
-		"  (70, 'edit_order', 'edit', CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle "
-		"   WHEN o.edit IS NOT NULL THEN 'edit ' || o.edit || ' is open' END), "
-		"  (71, 'confirm_edit', 'edit', CASE WHEN o.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || o.lifecycle "
-		"   WHEN o.edit IS NULL THEN 'no edit is open' END), "
-		"  (72, 'decline_edit', NULL, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)) v (no, action, step, obstacle) "
-		") "
-		"SELECT a.action, coalesce(a.obstacle, h.holds) IS NULL, coalesce(a.obstacle, 'held by ' || h.holds) "
-		"FROM a CROSS JOIN o CROSS JOIN LATERAL ( "
-		" SELECT string_agg(split_part(x, ':', 1), ', ' ORDER BY x) AS holds FROM unnest(o.held) x WHERE x LIKE '%:' || a.step) h "
-		"ORDER BY a.no, a.action ",
-		2, {INT4OID, INT8OID}
-	},
 };
 
 /* The jsonb that the statement gives, outside of SPI; null when there is no row. */
@@ -203,30 +145,4 @@ oms_track(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 3; i++)
 		values[i] = PG_GETARG_DATUM(i);
 	return one_document(fcinfo, &statements[ST_TRACK], values);
-}
-
-/* SQL: allowed_actions(merchant, order_id) -> action, allowed, reason; no rows when the merchant has no such order. */
-Datum
-oms_allowed_actions(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[2];
-	uint64		rows;
-
-	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
-	values[1] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "order_id"));
-	InitMaterializedSRF(fcinfo, 0);
-	oms_begin();
-	rows = oms_run(&statements[ST_ACTIONS], values, NULL);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		Datum		out[ACTION_NCOLUMNS];
-		bool		isnull[ACTION_NCOLUMNS];
-
-		for (int i = 0; i < ACTION_NCOLUMNS; i++)
-			out[i] = oms_get(row, i + 1, &isnull[i]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, out, isnull);
-	}
-	oms_end();
-	return (Datum) 0;
 }

@@ -1,0 +1,191 @@
+/*-------------------------------------------------------------------------
+ * actions.c
+ *	  What can be done with an order and with a fulfilment now.  Each answer is
+ *	  one query that says of each command what its own checks would say.
+ *-------------------------------------------------------------------------
+ */
+#include "core/oms.h"
+
+PG_FUNCTION_INFO_V1(oms_allowed_actions);
+PG_FUNCTION_INFO_V1(oms_fulfilment_actions);
+
+enum
+{
+	ST_ORDER,
+	ST_ORDER_OF,
+	ST_FULFILMENT
+};
+
+#define ACTION_NCOLUMNS 3
+
+/*
+ * Of the order $1, $2: o its row, what holds block and its money; l its lines;
+ * f its open fulfilments, with what the shipment policy keeps from leaving.
+ */
+#define OF_ORDER \
+	"o AS (" \
+	" SELECT x.lifecycle, x.on_hold, x.fulfilment_state, b.due, b.due - b.capturable - b.authorize_pending AS unsecured, " \
+	"  coalesce((SELECT array_agg(h.kind || ':' || s) FROM oms.order_hold h, unnest(h.blocks) s " \
+	"   WHERE h.merchant_id = $1 AND h.order_id = $2 AND h.released_at IS NULL " \
+	"   AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = $1 AND e.order_id = $2 " \
+	"    AND e.state = 'open' AND e.expires_at <= oms.clock()))), '{}') AS held, " \
+	"  (SELECT e.edit_id FROM oms.order_edits e WHERE e.merchant_id = $1 AND e.order_id = $2 AND e.state = 'open') AS edit, " \
+	"  CASE WHEN x.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || x.lifecycle END AS closed, " \
+	"  CASE WHEN x.lifecycle NOT IN ('confirmed', 'completed') THEN 'the order is ' || x.lifecycle END AS not_live, " \
+	"  CASE p.policy WHEN 'complete_by' THEN CASE WHEN oms.clock() < p.complete_by THEN 'order_complete' ELSE 'as_available' END " \
+	"   ELSE coalesce(p.policy, (SELECT e.value FROM oms.effective_setting($1, 'shipment_policy', x.channel_id) e)) END AS policy " \
+	" FROM oms.sales_order x " \
+	" JOIN oms.payment_balance b ON b.merchant_id = x.merchant_id AND b.order_id = x.order_id " \
+	" LEFT JOIN oms.order_shipment_policy p ON p.merchant_id = x.merchant_id AND p.order_id = x.order_id " \
+	" WHERE x.merchant_id = $1 AND x.order_id = $2), " \
+	"l AS (" \
+	" SELECT l.*, coalesce(i.kind = 'service', false) AS service, l.ordered - l.cancelled AS live, " \
+	"  coalesce((SELECT sum(fl.quantity - fl.shipped) FROM oms.fulfilment_line fl " \
+	"   WHERE fl.merchant_id = $1 AND fl.order_id = $2 AND fl.line_no = l.line_no), 0) AS planned " \
+	" FROM oms.order_line l LEFT JOIN oms.item i ON i.merchant_id = l.merchant_id AND i.item_id = l.item_id " \
+	" WHERE l.merchant_id = $1 AND l.order_id = $2), " \
+	"s AS (" \
+	" SELECT coalesce(sum(live - shipped), 0) AS open, coalesce(sum(shipped - return_requested - returned), 0) AS returnable, " \
+	"  coalesce(bool_or(live > picked), false) AS cancellable, " \
+	"  coalesce(bool_or(service AND live > shipped), false) AS services, " \
+	"  coalesce(bool_or(NOT service AND live > packed), false) AS unpacked, " \
+	"  coalesce(bool_or(NOT service AND live > allocated + shipped), false) AS short, " \
+	"  coalesce(bool_or(allocated > planned), false) AS plannable, " \
+	"  coalesce(bool_or(allocated > planned AND live = allocated + shipped), false) AS plannable_whole " \
+	" FROM l), " \
+	"f AS (" \
+	" SELECT f.fulfilment_id, f.state, sum(fl.quantity - fl.picked) AS to_pick, sum(fl.picked - fl.packed) AS to_pack, " \
+	"  EXISTS (SELECT FROM oms.carton c WHERE c.merchant_id = $1 AND c.fulfilment_id = f.fulfilment_id AND c.state = 'open') AS packed, " \
+	"  CASE WHEN o.policy = 'order_complete' AND s.unpacked THEN 'the order is shipped complete only' " \
+	"   WHEN o.policy = 'line_complete' AND bool_or(fl.packed > fl.shipped AND l.live > l.packed) " \
+	"   THEN 'lines are shipped complete only' END AS waits " \
+	" FROM oms.fulfilment f " \
+	" JOIN oms.fulfilment_line fl ON fl.merchant_id = f.merchant_id AND fl.fulfilment_id = f.fulfilment_id " \
+	" JOIN l ON l.line_no = fl.line_no CROSS JOIN o CROSS JOIN s " \
+	" WHERE f.merchant_id = $1 AND f.order_id = $2 GROUP BY f.fulfilment_id, f.state, o.policy, s.unpacked) "
+
+/* From a (no, action, step, obstacle): the answer, with the holds that block each step. */
+#define ANSWER \
+	"SELECT a.action, coalesce(a.obstacle, h.holds) IS NULL, coalesce(a.obstacle, 'held by ' || h.holds) " \
+	"FROM a CROSS JOIN o CROSS JOIN LATERAL ( " \
+	" SELECT string_agg(DISTINCT split_part(x, ':', 1), ', ') AS holds FROM unnest(o.held) x " \
+	" WHERE split_part(x, ':', 2) = ANY (string_to_array(a.step, ' '))) h " \
+	"ORDER BY a.no, a.action "
+
+static OmsStatement statements[] = {
+	[ST_ORDER] = {
+		"WITH " OF_ORDER ", p AS ("
+		" SELECT coalesce(bool_or(p.capturable > 0), false) AS capturable, coalesce(bool_or(p.refundable > 0), false) AS refundable "
+		" FROM oms.payment_detail p WHERE p.merchant_id = $1 AND p.order_id = $2), "
+		"w AS ("
+		" SELECT coalesce(bool_or(to_pick > 0), false) AS to_pick, coalesce(bool_or(to_pack > 0), false) AS to_pack, "
+		"  coalesce(bool_or(packed), false) AS to_ship, coalesce(bool_or(packed AND waits IS NULL), false) AS shippable, max(waits) AS waits "
+		" FROM f), "
+		"plan (obstacle) AS ("
+		" SELECT CASE WHEN o.policy = 'order_complete' AND s.short THEN 'the order is shipped complete only' "
+		"  WHEN NOT s.plannable THEN 'nothing is allocated and not planned' "
+		"  WHEN o.policy = 'line_complete' AND NOT s.plannable_whole THEN 'lines are shipped complete only' END FROM o, s), "
+		"a (no, action, step, obstacle) AS ("
+		" SELECT 10, t.action, CASE t.to_state WHEN 'confirmed' THEN 'confirm' END, "
+		"  CASE WHEN t.to_state = 'completed' AND s.open > 0 THEN 'units are neither shipped nor cancelled' END "
+		" FROM o CROSS JOIN s JOIN oms.transition t ON t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state <> 'cancelled' "
+		" UNION ALL "
+		" SELECT v.no, v.action, v.step, v.obstacle "
+		" FROM o CROSS JOIN s CROSS JOIN p CROSS JOIN w CROSS JOIN plan CROSS JOIN LATERAL (VALUES "
+		"  (20, 'authorize', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' "
+		"   WHEN o.unsecured <= 0 THEN 'nothing is due that is not authorized' END), "
+		"  (21, 'capture', 'capture', CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' "
+		"   WHEN NOT p.capturable THEN 'nothing is authorized and not captured' WHEN o.due <= 0 THEN 'nothing is due' END), "
+		"  (22, 'void', NULL, CASE WHEN NOT p.capturable THEN 'nothing is authorized and not captured' END), "
+		"  (23, 'refund', 'refund', CASE WHEN NOT p.refundable THEN 'nothing is captured and not refunded' END), "
+		"  (30, 'plan_fulfilment', 'pick', coalesce(o.not_live, plan.obstacle)), "
+		"  (31, 'confirm_pick', 'pick', CASE WHEN NOT w.to_pick THEN 'nothing is planned and not picked' ELSE o.not_live END), "
+		"  (32, 'pack', 'pick', CASE WHEN NOT w.to_pack THEN 'nothing is picked and not packed' ELSE o.not_live END), "
+		"  (33, 'ship', 'ship', CASE WHEN NOT w.to_ship THEN 'nothing is packed and not shipped' "
+		"   WHEN NOT w.shippable THEN w.waits ELSE o.not_live END), "
+		"  (34, 'ship_order', 'pick ship', coalesce(o.not_live, CASE WHEN o.policy = 'order_complete' AND s.short THEN plan.obstacle "
+		"   WHEN NOT (w.to_pick OR w.to_pack OR w.to_ship OR s.services) THEN plan.obstacle END)), "
+		"  (35, 'complete_services', 'ship', coalesce(o.not_live, CASE WHEN NOT s.services THEN 'no service is open' "
+		"   WHEN o.policy = 'order_complete' AND s.unpacked THEN 'the order is shipped complete only' END)), "
+		"  (40, 'request_return', NULL, CASE WHEN s.returnable <= 0 THEN 'nothing is shipped and not returned' END), "
+		"  (50, 'hold', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' END), "
+		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold THEN 'no hold is open' END), "
+		"  (60, 'cancel_line', 'cancel', CASE WHEN NOT s.cancellable THEN 'all units are picked, shipped or cancelled' END), "
+		"  (61, 'cancel_order', 'cancel', coalesce(o.closed, CASE WHEN o.fulfilment_state <> 'unfulfilled' THEN 'units were shipped' END)), "
+		"  (70, 'edit_order', 'edit', coalesce(o.closed, 'edit ' || o.edit || ' is open')), "
+		"  (71, 'confirm_edit', 'edit', coalesce(o.closed, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)), "
+		"  (72, 'decline_edit', NULL, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)) v (no, action, step, obstacle)) "
+		ANSWER,
+		2, {INT4OID, INT8OID}
+	},
+	[ST_ORDER_OF] = {
+		"SELECT order_id FROM oms.fulfilment WHERE merchant_id = $1 AND fulfilment_id = $2", 2, {INT4OID, INT8OID}
+	},
+	[ST_FULFILMENT] = {
+		"WITH " OF_ORDER ", "
+		"a (no, action, step, obstacle) AS ("
+		" SELECT v.no, v.action, v.step, v.obstacle FROM o CROSS JOIN f CROSS JOIN LATERAL (VALUES "
+		"  (10, 'confirm_pick', 'pick', coalesce(o.not_live, CASE WHEN f.to_pick <= 0 THEN 'nothing is planned and not picked' END)), "
+		"  (11, 'short_pick', 'pick', coalesce(o.not_live, CASE WHEN f.to_pick <= 0 THEN 'nothing is planned and not picked' END)), "
+		"  (20, 'pack', 'pick', coalesce(o.not_live, CASE WHEN f.to_pack <= 0 THEN 'nothing is picked and not packed' END)), "
+		"  (21, 'unpack', NULL, CASE WHEN NOT f.packed THEN 'no carton is open' END), "
+		"  (30, 'ship', 'ship', coalesce(o.not_live, CASE WHEN NOT f.packed THEN 'nothing is packed and not shipped' END, f.waits)), "
+		"  (40, 'cancel_fulfilment', NULL, CASE WHEN f.state IN ('shipped', 'cancelled') THEN 'it is ' || f.state END)) "
+		"  v (no, action, step, obstacle) WHERE f.fulfilment_id = $3) "
+		ANSWER,
+		3, {INT4OID, INT8OID, INT8OID}
+	},
+};
+
+/* The rows of a statement as the function's rows. */
+static Datum
+answer(FunctionCallInfo fcinfo, OmsStatement *statement, Datum *values)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint64		rows = oms_run(statement, values, NULL);
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		Datum		out[ACTION_NCOLUMNS];
+		bool		isnull[ACTION_NCOLUMNS];
+
+		for (int i = 0; i < ACTION_NCOLUMNS; i++)
+			out[i] = oms_get(row, i + 1, &isnull[i]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, out, isnull);
+	}
+	return (Datum) 0;
+}
+
+/* SQL: allowed_actions(merchant, order_id) -> action, allowed, reason; no rows when the merchant has no such order. */
+Datum
+oms_allowed_actions(PG_FUNCTION_ARGS)
+{
+	Datum		values[2];
+
+	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
+	values[1] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "order_id"));
+	InitMaterializedSRF(fcinfo, 0);
+	oms_begin();
+	answer(fcinfo, &statements[ST_ORDER], values);
+	oms_end();
+	return (Datum) 0;
+}
+
+/* SQL: fulfilment_actions(merchant, fulfilment) -> action, allowed, reason; no rows when the merchant has no such fulfilment. */
+Datum
+oms_fulfilment_actions(PG_FUNCTION_ARGS)
+{
+	Datum		values[3];
+
+	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
+	values[1] = values[2] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "fulfilment"));
+	InitMaterializedSRF(fcinfo, 0);
+	oms_begin();
+	if (oms_run(&statements[ST_ORDER_OF], values, NULL) > 0)
+	{
+		values[1] = Int64GetDatum(oms_get_int64(0, 1));
+		answer(fcinfo, &statements[ST_FULFILMENT], values);
+	}
+	oms_end();
+	return (Datum) 0;
+}
