@@ -37,7 +37,8 @@ static OmsStatement statements[] = {
 		3, {INT4OID, INT8OID, TEXTOID}
 	},
 	[ST_GRANTED] = {
-		"SELECT refund_id FROM oms.refund WHERE merchant_id = $1 AND order_id = $2 AND state = 'granted' ORDER BY refund_id",
+		"SELECT refund_id FROM oms.refund WHERE merchant_id = $1 AND order_id = $2 AND state IN ('granted', 'requested') "
+		"AND amount > moved + pending ORDER BY refund_id",
 		2, {INT4OID, INT8OID}
 	},
 };
