@@ -62,7 +62,6 @@ FROM (VALUES
 	('function', '{clerk,finance}', '{release_hold,transition}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{blocked_by}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{order_blocked}'),
-	('function', '{}', '{caller_has_role}'),
 	('function', '{clerk}', '{edit_order,preview_edit,confirm_edit,decline_edit,split_order,merge_orders}'),
 	('view', '{clerk,finance,analyst}', '{order_edits}'),
 	('view', '{}', '{verify_edit}'),
@@ -117,6 +116,11 @@ FROM (VALUES
 	('function', '{clerk,warehouse}', '{decide_return,receive_return,inspect_return,close_return}'),
 	('function', '{clerk,finance,warehouse}', '{suggested_refund}'),
 	('function', '{clerk,connector}', '{expire_returns}'),
+	-- Holds by rule
+	('function', '{clerk,finance}', '{judge_order,dry_run_condition,block_key,check_condition}'),
+	('view', '{clerk,finance,analyst}', '{hold_override,order_facts}'),
+	('view', '{}', '{order_key}'),
+	('function', '{}', '{caller_has_role,condition_guard,block_list_guard,order_changed}'),
 	-- Events, tasks, messages
 	('function', '{connector}', '{event_horizon,subscribe,unsubscribe,fetch_events,take_events,ack_events,replay}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{add_task}'),

@@ -16,6 +16,7 @@
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
 #include "order/draft.h"
+#include "order/hold_rule.h"
 #include "order/sourcing.h"
 
 enum
@@ -380,6 +381,12 @@ oms_draft_resolve(OmsDraft *draft)
 	bool		units;
 
 	resolve_customer(draft);
+	if (!draft->accepted && oms_orders_are_judged(draft->merchant))
+	{
+		draft->judged = true;
+		draft->confirm_judged = draft->confirm;
+		draft->confirm = false;
+	}
 	oms_draft_destination(draft, &country, &region);
 	for (i = 0; i < draft->nlines; i++)
 	{

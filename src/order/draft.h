@@ -132,6 +132,8 @@ typedef struct OmsDraft
 	/* computed */
 	bool		unmapped;
 	bool		unpriced;
+	bool		judged;			/* written as placed, then judged by rules */
+	bool		confirm_judged;	/* to be confirmed after that */
 	uint64		catalogue;		/* mark of what it was resolved by */
 	int			nwaiting;		/* lines with units backordered */
 	Datum		placed_event;	/* data of its event, once added */

@@ -351,6 +351,16 @@ move(const OmsOrderHead *head, const char *to, const char *actor, const char *re
 	oms_run(&statements[ST_MOVE], values, NULL);
 }
 
+/* Confirms a locked order that nothing keeps from it. */
+static void
+confirm_unless_held(const OmsOrderHead *head, const char *actor, const char *reason)
+{
+	const OmsCommand *command = oms_current_command();
+
+	if (strcmp(head->lifecycle, "placed") == 0 && !oms_order_is_held(head, "confirm") && !oms_order_is_overdue(head))
+		move(head, "confirmed", actor, reason, command != NULL ? command->correlation_id : NULL);
+}
+
 /* Confirms an order that waited for nothing but its holds. */
 void
 oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor)
@@ -358,9 +368,17 @@ oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor)
 	OmsOrderHead head;
 
 	oms_order_lock(merchant, order_id, &head);
-	if (strcmp(head.lifecycle, "placed") == 0 && !oms_order_is_held(&head, "confirm") && !oms_order_is_overdue(&head) &&
-		strcmp(oms_setting(merchant, head.channel, "confirmation"), "auto") == 0)
-		move(&head, "confirmed", actor, "its last hold was released", NULL);
+	if (strcmp(oms_setting(merchant, head.channel, "confirmation"), "auto") == 0)
+		confirm_unless_held(&head, actor, "its last hold was released");
+}
+
+void
+oms_order_confirm_unless_held(int32 merchant, int64 order_id, const char *actor)
+{
+	OmsOrderHead head;
+
+	oms_order_lock(merchant, order_id, &head);
+	confirm_unless_held(&head, actor, NULL);
 }
 
 /* Refuses the caller who may not release holds of the kind (42501), or says no reason where one is needed (OM011). */

@@ -49,6 +49,8 @@ extern bool oms_order_release(const OmsOrderHead *head, const char *kind, const 
 
 /* Confirms a placed order that nothing holds, where its channel confirms by itself. */
 extern void oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor);
+/* The same, whatever the channel does. */
+extern void oms_order_confirm_unless_held(int32 merchant, int64 order_id, const char *actor);
 
 /*
  * Cancels all units of a locked order that may be cancelled: planned work ends,

@@ -12,6 +12,7 @@
 #include "event/event.h"
 #include "inventory/supply.h"
 #include "order/draft.h"
+#include "order/hold_rule.h"
 #include "order/order.h"
 #include "order/sourcing.h"
 
@@ -352,6 +353,15 @@ announce(const OmsDraft *draft)
 		oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
 }
 
+/* A merchant with rules has its orders judged before they are confirmed. */
+static void
+judge(const OmsDraft *draft)
+{
+	(void) oms_order_judge(draft->merchant, draft->order_id, draft->actor);
+	if (draft->confirm_judged)
+		oms_order_confirm_unless_held(draft->merchant, draft->order_id, draft->actor);
+}
+
 /* Promises a date to the lines that wait. */
 static void
 promise_waiting(OmsDraft **drafts, int n, int nwaiting)
@@ -479,6 +489,8 @@ oms_draft_write(OmsDraft **drafts, int n)
 		{
 			check_kinds(drafts[i]);
 			announce(drafts[i]);
+			if (drafts[i]->judged)
+				judge(drafts[i]);
 		}
 	if (nwaiting > 0)
 		promise_waiting(drafts, n, nwaiting);
