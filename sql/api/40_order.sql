@@ -12,6 +12,8 @@ CREATE FUNCTION oms.order_hold_refresh() RETURNS trigger LANGUAGE C AS 'MODULE_P
 COMMENT ON FUNCTION oms.order_hold_refresh() IS 'Trigger: the hold axis of an order follows its holds';
 CREATE FUNCTION oms.map_lines() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_map_lines';
 COMMENT ON FUNCTION oms.map_lines() IS 'Trigger: a new or changed SKU of an item or alias maps the lines that waited for it, allocates them and releases their holds; so does making the item active. They wait on while the item is inactive, or a kit without parts: once it has them, UPDATE oms.item SET sku = sku maps';
+CREATE FUNCTION oms.map_units() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_map_units';
+COMMENT ON FUNCTION oms.map_units() IS 'Trigger: a new or changed unit of an item maps the lines of its SKU that were asked for in that unit';
 
 CREATE FUNCTION oms.place_order(merchant int, document jsonb, request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_place_order_document';

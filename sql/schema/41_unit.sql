@@ -5,14 +5,17 @@ CREATE TABLE IF NOT EXISTS oms.order_line_asked (
 	line_no		int NOT NULL,
 	order_id	bigint NOT NULL,
 	asked		int NOT NULL,
-	numerator	bigint NOT NULL,
-	denominator	bigint NOT NULL,
+	numerator	bigint,
+	denominator	bigint,
 	quantity	numeric NOT NULL,
 	unit_price	numeric,
 	unit		text,
 	PRIMARY KEY (merchant_id, order_id, line_no),
 	FOREIGN KEY (merchant_id, order_id, line_no) REFERENCES oms.order_line (merchant_id, order_id, line_no)
 );
+CREATE INDEX IF NOT EXISTS order_line_asked_waiting ON oms.order_line_asked (merchant_id, unit) WHERE numerator IS NULL;
+CREATE OR REPLACE TRIGGER item_unit_map AFTER INSERT OR UPDATE ON oms.item_unit
+	FOR EACH ROW EXECUTE FUNCTION oms.map_units();
 CREATE OR REPLACE TRIGGER order_line_asked_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_line_asked
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use place_order().');
 CREATE OR REPLACE TRIGGER order_line_asked_truncate BEFORE TRUNCATE ON oms.order_line_asked
@@ -23,7 +26,7 @@ COMMENT ON COLUMN oms.order_line_asked.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_line_asked.line_no IS 'Line';
 COMMENT ON COLUMN oms.order_line_asked.order_id IS 'Order';
 COMMENT ON COLUMN oms.order_line_asked.asked IS 'Base units asked for: quantity x numerator / denominator';
-COMMENT ON COLUMN oms.order_line_asked.numerator IS 'Base units in a unit, when the order was placed: numerator / denominator';
+COMMENT ON COLUMN oms.order_line_asked.numerator IS 'Base units in a unit, when the order was placed or its line mapped: numerator / denominator; null: the SKU or its unit is not known yet, and the line counts in the unit (a part of one as 1)';
 COMMENT ON COLUMN oms.order_line_asked.denominator IS 'See numerator';
 COMMENT ON COLUMN oms.order_line_asked.quantity IS 'Units asked for';
 COMMENT ON COLUMN oms.order_line_asked.unit_price IS 'Price of one unit, where the document gave one';

@@ -139,7 +139,7 @@ FROM (VALUES
 	('function', '{}', '{install,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal
 	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed,track_secret_seed}'),
-	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines}'),
+	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines,map_units}'),
 	('function', '{}', '{gate_truncate}'),
 	('function', '{}', '{supply_line_guard,supply_line_moved}'),
 	('function', '{}', '{promise_bound_guard,promise_bound_gate,reorder_rule_guard}'),

@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "core/guard.h"
 #include "core/json.h"
+#include "core/money.h"
 #include "event/event.h"
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
@@ -20,15 +21,21 @@
 #include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_map_lines);
+PG_FUNCTION_INFO_V1(oms_map_units);
 
 enum
 {
 	ST_WAITING,
 	ST_UNITS,
+	ST_ASKED,
+	ST_CONVERT,
+	ST_CONVERTED,
 	ST_MAP,
 	ST_PART,
 	ST_PROMISE,
-	ST_STILL_UNMAPPED
+	ST_STILL_UNMAPPED,
+	ST_AGAIN,
+	ST_AGAIN_ALIAS
 };
 
 static OmsStatement statements[] = {
@@ -43,6 +50,25 @@ static OmsStatement statements[] = {
 		"SELECT ordered - cancelled FROM oms.order_line "
 		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3 AND item_id IS NULL",
 		3, {INT4OID, INT8OID, INT4OID}
+	},
+	/* A line in a unit that was not known; null units: not by this item, or no whole number, or partly cancelled. */
+	[ST_ASKED] = {
+		"SELECT CASE WHEN l.cancelled = 0 AND a.quantity * u.numerator % u.denominator = 0 "
+		"THEN least(a.quantity * u.numerator / u.denominator, 1e15)::bigint END, "
+		"l.ordered, l.unit_price, u.numerator, u.denominator FROM oms.order_line_asked a "
+		"JOIN oms.order_line l ON l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = $3 "
+		"LEFT JOIN oms.item_unit u ON u.merchant_id = $1 AND u.item_id = $4 AND u.unit = a.unit "
+		"WHERE a.merchant_id = $1 AND a.order_id = $2 AND a.line_no = $3 AND a.numerator IS NULL",
+		4, {INT4OID, INT8OID, INT4OID, INT8OID}
+	},
+	[ST_CONVERT] = {
+		"UPDATE oms.order_line SET ordered = $4, unit_price = $5 WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
+		5, {INT4OID, INT8OID, INT4OID, INT4OID, NUMERICOID}
+	},
+	[ST_CONVERTED] = {
+		"UPDATE oms.order_line_asked SET asked = $4, numerator = $5, denominator = $6 "
+		"WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
+		6, {INT4OID, INT8OID, INT4OID, INT4OID, INT8OID, INT8OID}
 	},
 	[ST_MAP] = {
 		"UPDATE oms.order_line SET item_id = $4, allocated = $5, backordered = $6 "
@@ -61,6 +87,16 @@ static OmsStatement statements[] = {
 	[ST_STILL_UNMAPPED] = {
 		"SELECT 1 FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 AND item_id IS NULL AND cancelled < ordered LIMIT 1",
 		2, {INT4OID, INT8OID}
+	},
+	[ST_AGAIN] = {
+		"UPDATE oms.item SET sku = sku WHERE merchant_id = $1 AND item_id = $2 "
+		"AND EXISTS (SELECT 1 FROM oms.order_line_asked WHERE merchant_id = $1 AND numerator IS NULL AND unit = $3)",
+		3, {INT4OID, INT8OID, TEXTOID}
+	},
+	[ST_AGAIN_ALIAS] = {
+		"UPDATE oms.item_alias SET sku = sku WHERE merchant_id = $1 AND item_id = $2 "
+		"AND EXISTS (SELECT 1 FROM oms.order_line_asked WHERE merchant_id = $1 AND numerator IS NULL AND unit = $3)",
+		3, {INT4OID, INT8OID, TEXTOID}
 	},
 };
 
@@ -134,6 +170,41 @@ map_line(const OmsOrderHead *head, int64 item, const Waiting *waiting)
 							1, false);
 	if (sourced && !waits)
 		(void) oms_reserve_units(head, waiting->line_no, true, &missing);
+}
+
+/*
+ * A line in a unit gets the item's base units, at a price that leaves its
+ * amount; false where that cannot be: it waits on.
+ */
+static bool
+convert_unit(int64 item, Waiting *waiting, int32 merchant)
+{
+	OmsDraft   *draft = oms_draft_of_order(merchant, waiting->channel);
+	Datum		values[6] = {Int32GetDatum(merchant), Int64GetDatum(waiting->order_id), Int32GetDatum(waiting->line_no),
+	Int64GetDatum(item)};
+	int64		base;
+	int64		given;
+	int64		price;
+	int32		ordered;
+	bool		isnull;
+
+	if (oms_run(&statements[ST_ASKED], values, NULL) == 0)
+		return true;
+	base = oms_is_null(0, 1) ? 0 : oms_get_int64(0, 1);
+	ordered = oms_get_int32(0, 2);
+	given = oms_numeric_to_scaled(oms_get(0, 3, &isnull), OMS_PRICE_SCALE, "unit_price");
+	if (base <= 0 || base > OMS_MAX_QUANTITY || !oms_mul_div(given, ordered, base, draft->rounding, &price) ||
+		oms_money_amount(price, base, draft->exponent, draft->rounding) !=
+		oms_money_amount(given, ordered, draft->exponent, draft->rounding))
+		return false;
+	values[4] = Int64GetDatum(oms_get_int64(0, 4));
+	values[5] = Int64GetDatum(oms_get_int64(0, 5));
+	values[3] = Int32GetDatum((int32) base);
+	oms_run_guarded(&statements[ST_CONVERTED], values, NULL);
+	values[4] = oms_price_to_numeric(price, draft->exponent);
+	oms_run_guarded(&statements[ST_CONVERT], values, NULL);
+	waiting->units = (int32) base;
+	return true;
 }
 
 /*
@@ -225,13 +296,32 @@ oms_map_lines(PG_FUNCTION_ARGS)
 		values[1] = Int64GetDatum(waiting[i].order_id);
 		values[2] = Int32GetDatum(waiting[i].line_no);
 		waiting[i].units = oms_run(&statements[ST_UNITS], values, NULL) > 0 ? oms_get_int32(0, 1) : 0;
-		if (waiting[i].units > 0)
+		if (waiting[i].units > 0 && convert_unit(item, &waiting[i], merchant))
 		{
 			map_line(&head, item, &waiting[i]);
 			announce(merchant, item, &waiting[i]);
 		}
 		release_when_mapped(merchant, &waiting[i]);
 	}
+	oms_end();
+	return PointerGetDatum(NULL);
+}
+
+/* AFTER INSERT OR UPDATE row on item_unit: lines that waited for the unit are mapped as if the item were new. */
+Datum
+oms_map_units(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	Datum		values[3];
+	bool		isnull;
+	int			i;
+
+	for (i = 0; i < 3; i++)
+		values[i] = oms_row_get(trigdata, tuple, i + 1, &isnull);
+	oms_begin_trigger(trigdata);
+	oms_run(&statements[ST_AGAIN], values, NULL);
+	oms_run(&statements[ST_AGAIN_ALIAS], values, NULL);
 	oms_end();
 	return PointerGetDatum(NULL);
 }

@@ -66,6 +66,30 @@ convert(const OmsDraft *draft, OmsDraftLine *line, const OmsPath *path)
 		convert_price(draft, line, path);
 }
 
+/*
+ * A line in a unit of what nobody knows: it counts in that unit until its item
+ * comes (map.c).  A part of one is kept as one piece, at the price of the part.
+ */
+static void
+keep_unit(const OmsDraft *draft, OmsDraftLine *line, const OmsPath *path)
+{
+	int64		whole = line->asked_quantity / OMS_PRICE_ONE;
+	int64		given = 0;
+
+	line->asked_price = line->unit_price;
+	if (whole > OMS_MAX_QUANTITY)
+		oms_error_document(path, "quantity", psprintf("at most %d", OMS_MAX_QUANTITY));
+	if (line->asked_quantity % OMS_PRICE_ONE != 0)
+	{
+		whole = 1;
+		if (!oms_mul_div(line->asked_price, line->asked_quantity, OMS_PRICE_ONE, draft->rounding, &line->unit_price) ||
+			!exact_amount(line->asked_price, line->asked_quantity, draft->exponent, draft->rounding, &given) ||
+			oms_money_amount(line->unit_price, 1, draft->exponent, draft->rounding) != given)
+			oms_error_document(path, "unit_price", "a price whose part is exact");
+	}
+	line->quantity = line->asked = (int32) whole;
+}
+
 /* By the rule of the item in the channel.  OM007. */
 static void
 apply_rule(const OmsDraft *draft, OmsDraftLine *line, int index)
@@ -110,7 +134,7 @@ oms_draft_quantities(OmsDraft *draft)
 		OmsPath		path = {&lines, NULL, i};
 
 		if (line->item == 0 && line->unit != NULL)
-			oms_error_document(&path, "unit", "no unit, where nobody knows the SKU");
+			keep_unit(draft, line, &path);
 		if (line->item == 0)
 			continue;
 		if (line->unit != NULL)

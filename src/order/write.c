@@ -227,8 +227,12 @@ add_asked(OmsRows **asked, OmsRows *events, const OmsDraft *draft)
 		oms_rows_set(*asked, ASKED_LINE, Int32GetDatum(line_number(draft, i)));
 		oms_rows_set(*asked, ASKED_ORDER, Int64GetDatum(draft->order_id));
 		oms_rows_set(*asked, ASKED_BASE, Int32GetDatum(line->asked));
-		oms_rows_set(*asked, ASKED_NUMERATOR, Int64GetDatum(line->unit != NULL ? line->numerator : 1));
-		oms_rows_set(*asked, ASKED_DENOMINATOR, Int64GetDatum(line->unit != NULL ? line->denominator : 1));
+		/* Not known before the item is. */
+		if (line->item != 0)
+		{
+			oms_rows_set(*asked, ASKED_NUMERATOR, Int64GetDatum(line->unit != NULL ? line->numerator : 1));
+			oms_rows_set(*asked, ASKED_DENOMINATOR, Int64GetDatum(line->unit != NULL ? line->denominator : 1));
+		}
 		oms_rows_set(*asked, ASKED_QUANTITY, line->unit != NULL ? oms_price_to_numeric(line->asked_quantity, 0) :
 					 oms_scaled_to_numeric(line->asked, 0));
 		if (line->unit != NULL && line->has_price)

@@ -1,6 +1,6 @@
 -- Units of measure: exact both ways or refused; quantities an item is sold in; and orders in units.
 BEGIN;
-SELECT plan(53);
+SELECT plan(59);
 
 INSERT INTO oms.channel (merchant_id, channel_id, code, name, currency) VALUES (1, 2, 'b2b', 'Wholesale', 'EUR');
 INSERT INTO oms.channel_location (merchant_id, channel_id, location_id) VALUES (1, 2, 1);
@@ -75,7 +75,20 @@ SELECT throws_ok($$ SELECT pg_temp.place('[{"item":1,"quantity":83333,"unit":"pa
 SELECT throws_ok($$ SELECT pg_temp.place('[{"sku":"A","quantity":1,"unit":"sachet"}]') $$, 'OM003', 'the document is malformed at $.lines[0].quantity', 'no whole base unit');
 SELECT throws_ok($$ SELECT pg_temp.place('[{"sku":"A","quantity":0,"unit":"case"}]') $$, 'OM003', NULL, 'no case at all');
 SELECT throws_ok($$ SELECT pg_temp.place('[{"sku":"A","quantity":1e8,"unit":"case"}]') $$, 'OM003', NULL, 'too many cases');
-SELECT throws_ok($$ SELECT pg_temp.place('[{"sku":"WHO","quantity":1,"unit":"case","unit_price":1}]') $$, 'OM003', NULL, 'cases of who knows what');
+SELECT pg_temp.place('[{"sku":"NEW","quantity":2,"unit":"case","unit_price":"18.00"},{"sku":"NEW","quantity":"1.5","unit":"case","unit_price":"18.00"},{"sku":"NEW","quantity":1,"unit":"bag","unit_price":"5"}]') AS w \gset
+SELECT is((SELECT string_agg(concat_ws(' ', coalesce(l.item_id, 0), ordered, l.unit_price::numeric(12,2), total, coalesce(numerator, 0)), '/' ORDER BY line_no) FROM oms.order_line l JOIN oms.order_line_asked USING (merchant_id, order_id, line_no) WHERE order_id = :w),
+	'0 2 18.00 36.00 0/0 1 27.00 27.00 0/0 1 5.00 5.00 0', 'cases of who knows what wait in cases');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound while they wait');
+SELECT oms.cancel_line(1, :w, 3, 1) \gset
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 77, 'NEW', 'New');
+SELECT is((SELECT count(*) FROM oms.order_line WHERE order_id = :w AND item_id IS NULL), 3::bigint, 'an item without that unit is not enough');
+INSERT INTO oms.item_unit (merchant_id, item_id, unit, numerator, denominator) VALUES (1, 77, 'case', 1, 7);
+SELECT is((SELECT count(*) FROM oms.order_line WHERE order_id = :w AND item_id IS NULL), 3::bigint, 'nor is one that gives no whole units');
+UPDATE oms.item_unit SET numerator = 12, denominator = 1 WHERE item_id = 77;
+SELECT is((SELECT string_agg(concat_ws(' ', coalesce(l.item_id, 0), ordered, l.unit_price::numeric(12,2), total, asked, coalesce(numerator, 0)), '/' ORDER BY line_no) FROM oms.order_line l JOIN oms.order_line_asked USING (merchant_id, order_id, line_no) WHERE order_id = :w),
+	'77 24 1.50 36.00 24 12/77 18 1.50 27.00 18 12/0 1 5.00 5.00 1 0', 'then they are base units, at the same amount');
+SELECT is((SELECT on_hold FROM oms.sales_order WHERE order_id = :w), false, 'and the order is free');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 SELECT throws_ok($$ SELECT pg_temp.place('[{"sku":"A","quantity":1.5}]') $$, 'OM003', NULL, 'base units are whole');
 SELECT lives_ok($$ SELECT pg_temp.place('[{"sku":"WHO","quantity":1,"unit_price":1}]') $$, 'an unknown SKU without a unit waits as ever');
 UPDATE oms.item_unit SET numerator = 10 WHERE item_id = 1 AND unit = 'case';
