@@ -17,3 +17,13 @@ COMMENT ON FUNCTION oms.expire_authorizations(int, interval, text) IS
 'Records as lapsed (authorization_expired, at its end) what view authorization_expiry says is past its end by at least grace. Payments with a capture under way are left. A capture that the gateway tells of later still counts. To be called by a job; at most 10,000 at a time.
 Returns how many payments.
 OM002 no such merchant; OM011 argument missing.';
+
+CREATE FUNCTION oms.split_payment(merchant int, order_id bigint, tenders jsonb,
+		request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL)
+	RETURNS bigint LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'oms_split_payment';
+COMMENT ON FUNCTION oms.split_payment(int, bigint, jsonb, text, text, text) IS
+'Pays what an order owes by several means at once, all or none: a payment for each, as authorize() and pay_with_credit() make them.
+merchant, order_id: the order, not cancelled. tenders: a list of objects {"method", "gateway", "gateway_reference", "amount"}, or {"code", "amount"} for a gift card, or {"account", "amount"} for store credit. Amounts in the order''s currency. One tender may leave its amount out and pays the rest; a card without amount pays what it has. They must sum to what the order owes and has neither paid, authorized nor asked for. request_key: the same key again answers the first call.
+Returns the number of tenders.
+OM002 no such order, card or account; OM003 list malformed; OM007 the sum is another, or a card has not enough; OM008 order cancelled, or account blocked or expired; OM010 request key used before with other content; OM012 account in another currency.';

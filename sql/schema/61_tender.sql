@@ -34,7 +34,7 @@ FROM (
 			WHERE e.merchant_id = p.merchant_id AND e.payment_id = p.payment_id AND e.kind = 'authorized') + m.lasts) AS expires_at
 	FROM oms.payment p
 	LEFT JOIN oms.payment_method m ON m.merchant_id = p.merchant_id AND m.method = p.method
-	WHERE p.authorized > p.voided + p.void_pending + p.expired + p.captured + p.capture_pending
+	WHERE p.account_id IS NULL AND p.authorized > p.voided + p.void_pending + p.expired + p.captured + p.capture_pending
 ) a
 CROSS JOIN LATERAL (
 	SELECT greatest((SELECT s.ship_at FROM oms.order_schedule s WHERE s.merchant_id = a.merchant_id AND s.order_id = a.order_id),

@@ -20,6 +20,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_sour
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promotion
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_shipping
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_payment
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_credit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_returns
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_invoice

@@ -58,6 +58,12 @@ oms_reauthorize(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(result);
 	oms_payment_lock_of(call.merchant, payment_id, &head, &old);
 	oms_payment_require_not_cancelled(&head, "paid");
+	if (old.account_id != 0)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("payment " INT64_FORMAT " does not lapse", payment_id),
+				 errdetail("It is from credit account " INT64_FORMAT ".", old.account_id),
+				 errhint("Void it and pay by other means.")));
 	values[0] = Int32GetDatum(call.merchant);
 	values[1] = Int64GetDatum(head.order_id);
 	values[2] = Int64GetDatum(payment_id);

@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "event/event.h"
 #include "order/expire.h"
+#include "payment/credit.h"
 #include "utils/datum.h"
 
 PG_FUNCTION_INFO_V1(oms_payment_event_fold);
@@ -444,6 +445,7 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 	int64		event_id = DatumGetInt64(oms_row_get(trigdata, trigdata->tg_trigtuple, COLUMN_EVENT, &isnull));
 	OmsOrderHead head;
 	OmsPayment	payment;
+	OmsPaymentAmounts before;
 	OmsPaymentFact *facts;
 	OmsPaymentFact *fact = NULL;
 	const OmsPaymentKind *info = NULL;
@@ -456,6 +458,7 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 	oms_order_lock(merchant, oms_payment_order_of(merchant, payment_id), &head);
 	oms_order_expire_if_overdue(&head);
 	oms_payment_lock(&head, payment_id, &payment);
+	before = payment.amounts;
 
 	facts = oms_payment_facts(merchant, payment_id, payment.exponent, &n);
 	for (int i = 0; i < n; i++)
@@ -477,18 +480,23 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 	check_intent(&payment, facts, n, fact);
 	fold(&payment, facts, n, &payment.amounts);
 	store_amounts(&payment);
+	if (payment.account_id != 0)
+		oms_credit_follow(&payment, &before, actor);
 	if (info->class == OMS_PAY_REFUND)
 		store_refunds(&payment, facts, n);
 	if (info->role == OMS_PAY_REQUEST)
 	{
 		oms_payment_check(&payment, info->class, fact->amount);
 		check_order(&head, &payment, info, fact->amount);
-		add_task(&payment, info, fact);
+		if (payment.account_id == 0)
+			add_task(&payment, info, fact);
 	}
 	write_event(&payment, info, fact, actor, reason, data);
 	oms_order_refresh_payment(merchant, head.order_id);
 	if (info->role != OMS_PAY_REQUEST)
 		oms_payment_after_fact(&head, &payment, info, facts, n, fact);
+	else if (payment.account_id != 0)
+		oms_credit_answer(&payment, info, fact, actor);
 	oms_end();
 	return PointerGetDatum(NULL);
 }

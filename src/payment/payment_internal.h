@@ -20,6 +20,7 @@ typedef struct OmsPayment
 	int64		payment_id;
 	int64		order_id;
 	int64		replaces_id;	/* 0: none */
+	int64		account_id;		/* gift card or store credit it spends; 0: a gateway carries it out */
 	char		currency[4];
 	int			exponent;
 	char	   *gateway;

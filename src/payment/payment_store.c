@@ -26,16 +26,16 @@ enum
 
 #define PAYMENT_COLUMNS \
 	"p.payment_id, p.order_id, p.gateway, p.gateway_reference, p.method, p.currency, p.authorized, p.captured, p.voided, p.expired, " \
-	"p.refunded, p.charged_back, p.authorize_pending, p.capture_pending, p.void_pending, p.refund_pending, p.replaces_id, " \
+	"p.refunded, p.charged_back, p.authorize_pending, p.capture_pending, p.void_pending, p.refund_pending, p.replaces_id, p.account_id, " \
 	"coalesce(m.charge_rank, 100), coalesce(m.refund_rank, 100), coalesce(m.rest, 'keep') " \
 	"FROM oms.payment p LEFT JOIN oms.payment_method m ON m.merchant_id = p.merchant_id AND m.method = p.method "
 
 static OmsStatement statements[] = {
 	[ST_CREATE] = {
 		"INSERT INTO oms.payment (merchant_id, order_id, created_at, amount, currency, method, gateway, gateway_reference, actor, "
-		"replaces_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+		"replaces_id, account_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
 		"ON CONFLICT (merchant_id, gateway, gateway_reference) WHERE gateway_reference IS NOT NULL DO NOTHING RETURNING payment_id",
-		10, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+		11, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
 	},
 	[ST_FIND] = {
 		"SELECT payment_id, order_id FROM oms.payment WHERE merchant_id = $1 AND gateway = $2 AND gateway_reference = $3",
@@ -141,8 +141,8 @@ void
 oms_payment_create(const OmsOrderHead *head, OmsPayment *payment, int64 amount, const char *actor)
 {
 	const char *reference = payment->gateway_reference;
-	Datum		values[10];
-	char		nulls[11] = "          ";
+	Datum		values[11];
+	char		nulls[12] = "           ";
 
 	values[0] = Int32GetDatum(head->merchant);
 	values[1] = Int64GetDatum(head->order_id);
@@ -158,6 +158,9 @@ oms_payment_create(const OmsOrderHead *head, OmsPayment *payment, int64 amount, 
 		nulls[7] = 'n';
 	if (payment->replaces_id == 0)
 		nulls[9] = 'n';
+	values[10] = Int64GetDatum(payment->account_id);
+	if (payment->account_id == 0)
+		nulls[10] = 'n';
 	if (oms_run_guarded(&statements[ST_CREATE], values, nulls) == 0)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
@@ -208,9 +211,10 @@ read_payment(const OmsOrderHead *head, uint64 row, OmsPayment *payment)
 	amounts->refund_pending = oms_get_money(row, 16, head->exponent);
 	amounts->expires_at = 0;
 	payment->replaces_id = oms_get_int64(row, 17);
-	payment->charge_rank = oms_get_int32(row, 18);
-	payment->refund_rank = oms_get_int32(row, 19);
-	payment->rest = oms_get_text(row, 20);
+	payment->account_id = oms_get_int64(row, 18);
+	payment->charge_rank = oms_get_int32(row, 19);
+	payment->refund_rank = oms_get_int32(row, 20);
+	payment->rest = oms_get_text(row, 21);
 }
 
 /* Locks and reads a payment of the locked order; OM002 when there is none. */
