@@ -39,14 +39,15 @@ CREATE FUNCTION oms.place_orders(merchant int, source text DEFAULT NULL, max_ord
 COMMENT ON FUNCTION oms.place_orders(int, text, bigint) IS 'Places every waiting row of staged_order of a source (null: of all), in order of source and position, in this one statement, at most max_orders. Each row gets its order_id, or the SQLSTATE, message and detail of its refusal. Returns how many were read, became an order, were an order already, and were refused, and the lines placed. The result equals placing them one by one. A second call at the same time waits for the first and passes over what it has placed';
 
 CREATE FUNCTION oms.cancel_line(merchant int, order_id bigint, line_no int, quantity int DEFAULT NULL,
-	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS int
+	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL, discount_policy text DEFAULT 'share') RETURNS int
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_cancel_line';
-COMMENT ON FUNCTION oms.cancel_line(int, bigint, int, int, text, text, text) IS 'Cancels units of a line that are not picked (null: all of those): releases exactly their promise, backordered units first, and voids or refunds their share. Returns the units cancelled. The order''s discount is kept, not recomputed. Raises OM002, OM005, OM007, OM008, OM010';
+COMMENT ON FUNCTION oms.cancel_line(int, bigint, int, int, text, text, text, text) IS 'Cancels units of a line that are not picked (null: all of those): releases exactly their promise, backordered units first, and voids or refunds their share. discount_policy: share (the units take their share of the line''s discount along) or keep (the units that stay keep all of it, as far as their amount reaches); the row of order_cancellation says which. Returns the units cancelled. Raises OM002, OM005, OM007, OM008, OM010, OM011';
 
 CREATE FUNCTION oms.cancel_order(merchant int, order_id bigint,
-	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
+	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL,
+	restock boolean DEFAULT true, refund boolean DEFAULT true, notify boolean DEFAULT true) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_cancel_order';
-COMMENT ON FUNCTION oms.cancel_order(int, bigint, text, text, text) IS 'Cancels all units of an order that nothing was shipped of: planned work ends, promises are released, authorizations voided, captures refunded. Cancelling twice is cancelling once. Returns the order. Raises OM002, OM005, OM008, OM010';
+COMMENT ON FUNCTION oms.cancel_order(int, bigint, text, text, text, boolean, boolean, boolean) IS 'Cancels all units of an order that nothing was shipped of: planned work ends, promises are released, authorizations voided, captures refunded. restock false: what was promised is not for sale again, it waits for inspection (stock.quality_control); items without lots only. refund false: money stays where it is, visible as overpaid. notify false: the customer gets no message. Cancelling twice is cancelling once. Returns the order. Raises OM002, OM005, OM008, OM010';
 
 CREATE FUNCTION oms.hold(merchant int, order_id bigint, kind text DEFAULT 'manual', reason text DEFAULT NULL,
 	blocks text[] DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint

@@ -45,6 +45,7 @@ typedef struct OmsCommand
 	const char *actor;
 	const char *reason;
 	const char *correlation_id;
+	bool		quiet;			/* the customer is told nothing */
 } OmsCommand;
 
 /* statement.c */
@@ -52,6 +53,7 @@ extern void oms_begin(void);
 extern void oms_begin_trigger(TriggerData *trigdata);
 extern void oms_end(void);
 extern void oms_command(const char *actor, const char *reason, const char *correlation_id);
+extern void oms_command_quiet(void);
 extern const OmsCommand *oms_current_command(void);
 extern uint64 oms_run(OmsStatement *stmt, Datum *values, const char *nulls);
 extern uint64 oms_run_read_only(OmsStatement *stmt, Datum *values, const char *nulls);

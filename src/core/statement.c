@@ -166,6 +166,13 @@ oms_command(const char *actor, const char *reason, const char *correlation_id)
 	command->correlation_id = correlation_id;
 }
 
+/* Until the running command's oms_end() nothing of it makes a message. */
+void
+oms_command_quiet(void)
+{
+	frames[nframes - 1].command.quiet = true;
+}
+
 /* The innermost command that said so; null when the statement was typed by hand. */
 const OmsCommand *
 oms_current_command(void)

@@ -180,7 +180,10 @@ add_message(int32 merchant, int64 order_id, const char *kind, const char *fact, 
 void
 oms_message_add(int32 merchant, int64 order_id, const char *kind, const char *fact, Datum data)
 {
-	(void) add_message(merchant, order_id, kind, fact, data);
+	const OmsCommand *command = oms_current_command();
+
+	if (command == NULL || !command->quiet)
+		(void) add_message(merchant, order_id, kind, fact, data);
 }
 
 /* A jsonb argument that must be an object; null: 0. */

@@ -295,6 +295,25 @@ oms_draft_tax(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64
 	*total = draft->tax_included ? amount : oms_money_add(amount, *tax);
 }
 
+void
+oms_draft_retax(const OmsDraft *draft, int64 amount_was, int64 tax_was, int64 amount, int64 rate, int64 *tax, int64 *total)
+{
+	int64		computed = 0;
+	int64		ignored;
+
+	oms_draft_tax(draft, amount_was, rate, false, &computed, &ignored);
+	if (computed == tax_was || amount_was == 0)
+	{
+		oms_draft_tax(draft, amount, rate, false, tax, total);
+		return;
+	}
+	if (!oms_mul_div(tax_was, amount, amount_was, draft->rounding, tax))
+		ereport(ERROR,
+				(errcode(OMS_MONEY_RANGE),
+				 errmsg("a tax of order " INT64_FORMAT " does not fit into 64 bits", draft->order_id)));
+	oms_draft_tax(draft, amount, rate, true, tax, total);
+}
+
 /* Rounds each line once, takes off what promotions give, spreads the order's discount, and sums up. */
 static void
 compute_amounts(OmsDraft *draft)

@@ -189,6 +189,11 @@ extern void oms_draft_resolve(OmsDraft *draft);
 extern void oms_draft_destination(const OmsDraft *draft, char **country, char **region);
 /* Tax, unless it is given, and total of an amount after discount. */
 extern void oms_draft_tax(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64 *tax, int64 *total);
+/*
+ * The same of an amount that was another: by the rate, or in proportion where
+ * the tax was stated instead of computed.
+ */
+extern void oms_draft_retax(const OmsDraft *draft, int64 amount_was, int64 tax_was, int64 amount, int64 rate, int64 *tax, int64 *total);
 
 /* quantity.c: units of the lines to base units, and the rules for quantities.  The catalogue is loaded.  OM002, OM003, OM007. */
 extern void oms_draft_quantities(OmsDraft *draft);

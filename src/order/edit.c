@@ -348,7 +348,7 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 	if (less > 0)
 		given = oms_payment_less_owed(&after, less,
 									  (edit->was.tax - edit->was.cancelled_tax) - (edit->now.tax - edit->now.cancelled_tax),
-									  open->edit_id, call->actor, call->reason);
+									  "edit", open->edit_id, call->actor, call->reason);
 	values[0] = Int32GetDatum(call->merchant);
 	values[1] = Int64GetDatum(after.order_id);
 	oms_run(&statements[ST_TO_PAY], values, NULL);

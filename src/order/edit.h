@@ -32,6 +32,7 @@ typedef struct OmsEditLine
 	char	   *sku;
 	int32		picked;
 	int32		shipped;
+	bool		invoiced;
 	bool		discounted;		/* its discount is as given */
 	int32		from_promise;	/* promised units that are given up */
 	OmsEditFigures was;
@@ -42,6 +43,7 @@ typedef struct OmsEditCharge
 {
 	int32		charge_no;
 	bool		added;
+	bool		invoiced;
 	OmsDraftCharge was;
 	OmsDraftCharge now;
 } OmsEditCharge;

@@ -33,11 +33,14 @@ static OmsStatement statements[] = {
 	},
 	[ST_LINES] = {
 		"SELECT line_no, item_id, sku, picked, shipped, ordered, cancelled, allocated, backordered, "
-		"unit_price, discount, tax_rate, tax, total FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 ORDER BY line_no",
+		"unit_price, discount, tax_rate, tax, total, EXISTS (SELECT FROM oms.invoiced i "
+		"WHERE i.merchant_id = $1 AND i.order_id = $2 AND i.line_no = l.line_no) "
+		"FROM oms.order_line l WHERE merchant_id = $1 AND order_id = $2 ORDER BY line_no",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_CHARGES] = {
-		"SELECT charge_no, kind, description, amount, tax_rate, tax, total FROM oms.order_charge "
+		"SELECT charge_no, kind, description, amount, tax_rate, tax, total, EXISTS (SELECT FROM oms.invoiced i "
+		"WHERE i.merchant_id = $1 AND i.order_id = $2 AND i.charge_no = c.charge_no) FROM oms.order_charge c "
 		"WHERE merchant_id = $1 AND order_id = $2 ORDER BY charge_no",
 		2, {INT4OID, INT8OID}
 	},
@@ -116,6 +119,7 @@ read_lines(OmsEdit *edit)
 		line->was.tax_rate = oms_numeric_to_scaled(oms_get(i, 12, &isnull), OMS_PRICE_SCALE, "tax_rate");
 		line->was.tax = oms_get_money(i, 13, exponent);
 		line->was.total = oms_get_money(i, 14, exponent);
+		line->invoiced = oms_get_bool(i, 15);
 		line->now = line->was;
 	}
 }
@@ -141,6 +145,7 @@ read_charges(OmsEdit *edit, int nactions)
 		charge->was.tax_rate = oms_numeric_to_scaled(oms_get(i, 5, &isnull), OMS_PRICE_SCALE, "tax_rate");
 		charge->was.tax = oms_get_money(i, 6, exponent);
 		charge->was.total = oms_get_money(i, 7, exponent);
+		charge->invoiced = oms_get_bool(i, 8);
 		charge->now = charge->was;
 	}
 }
@@ -162,9 +167,9 @@ find_line(OmsEdit *edit, JsonbContainer *action, const OmsPath *path)
 			 errmsg("order " INT64_FORMAT " has no line " INT64_FORMAT, edit->head->order_id, line_no)));
 }
 
-/* What has left the house was sold as it was: refunds and invoices of it stand on its figures. */
+/* What has left the house or stands on an invoice was sold as it was: refunds and invoices stand on its figures. */
 static void
-require_unshipped(const OmsEdit *edit, const OmsEditLine *line, const char *what)
+require_unsettled(const OmsEdit *edit, const OmsEditLine *line, const char *what)
 {
 	if (line->shipped > 0)
 		ereport(ERROR,
@@ -172,6 +177,12 @@ require_unshipped(const OmsEdit *edit, const OmsEditLine *line, const char *what
 				 errmsg("line %d of order " INT64_FORMAT " has shipped units", line->line_no, edit->head->order_id),
 				 errdetail("%d of them; its %s does not change any more.", line->shipped, what),
 				 errhint("Add a line for more units; give money back with refund().")));
+	if (line->invoiced)
+		ereport(ERROR,
+				(errcode(OMS_STATE),
+				 errmsg("line %d of order " INT64_FORMAT " is invoiced", line->line_no, edit->head->order_id),
+				 errdetail("Its %s does not change while it is.", what),
+				 errhint("Void the invoice first, or add a line.")));
 }
 
 /* Live units of a line become so many; what is taken off is cancelled, what is put on is ordered. */
@@ -187,7 +198,7 @@ change_quantity(OmsEdit *edit, OmsEditLine *line, int32 units)
 				 errdetail("%d are picked, %d of them shipped.", line->picked, line->shipped),
 				 errhint("What was picked is put back by cancel_fulfilment(); what was shipped comes back by request_return().")));
 	if (units > live)
-		require_unshipped(edit, line, "quantity");
+		require_unsettled(edit, line, "quantity");
 	if (units > live && line->was.cancelled > OMS_MAX_QUANTITY - units)
 		ereport(ERROR,
 				(errcode(OMS_LIMIT),
@@ -213,7 +224,7 @@ read_price(OmsEdit *edit, JsonbContainer *action, const OmsPath *path)
 {
 	OmsEditLine *line = find_line(edit, action, path);
 
-	require_unshipped(edit, line, "price");
+	require_unsettled(edit, line, "price");
 	if (!oms_json_scaled(action, path, "unit_price", OMS_PRICE_SCALE, &line->now.unit_price) || line->now.unit_price < 0)
 		oms_error_document(path, "unit_price", "a price of zero or more");
 }
@@ -231,7 +242,7 @@ read_discount(OmsEdit *edit, JsonbContainer *action, const OmsPath *path)
 		edit->order_discount = oms_money_add(edit->order_discount, discount);
 	else
 	{
-		require_unshipped(edit, line, "discount");
+		require_unsettled(edit, line, "discount");
 		line->now.discount = discount;
 		line->discounted = true;
 	}
@@ -422,26 +433,6 @@ scaled(const OmsEdit *edit, int64 a, int64 b, int64 divisor)
 	return result;
 }
 
-/*
- * Tax and total of an amount that was another: by its own rate, or in
- * proportion where the tax was stated instead of computed.
- */
-static void
-retax(const OmsEdit *edit, int64 amount_was, int64 tax_was, int64 amount, int64 rate, int64 *tax, int64 *total)
-{
-	int64		computed = 0;
-	int64		ignored;
-
-	oms_draft_tax(edit->draft, amount_was, rate, false, &computed, &ignored);
-	if (computed == tax_was || amount_was == 0)
-		oms_draft_tax(edit->draft, amount, rate, false, tax, total);
-	else
-	{
-		*tax = scaled(edit, tax_was, amount, amount_was);
-		oms_draft_tax(edit->draft, amount, rate, true, tax, total);
-	}
-}
-
 static bool
 money_changed(const OmsEditLine *line)
 {
@@ -478,7 +469,7 @@ rediscount(const OmsEdit *edit, OmsEditLine *line)
 				 errhint("Change the discount too, or let it follow: discount_policy rate.")));
 }
 
-/* Spreads one more discount over lines of which nothing is shipped or cancelled, and new ones. */
+/* Spreads one more discount over lines of which nothing is shipped, invoiced or cancelled, and new ones. */
 static void
 spread_discount(OmsEdit *edit)
 {
@@ -495,7 +486,7 @@ spread_discount(OmsEdit *edit)
 	{
 		if (i >= edit->nlines)
 			weights[i] = draft->lines[i - edit->nlines].subtotal - draft->lines[i - edit->nlines].discount;
-		else if (edit->lines[i].shipped == 0 && edit->lines[i].now.cancelled == 0)
+		else if (edit->lines[i].shipped == 0 && !edit->lines[i].invoiced && edit->lines[i].now.cancelled == 0)
 			weights[i] = subtotal_of(edit, &edit->lines[i]) - edit->lines[i].now.discount;
 		sum = oms_money_add(sum, weights[i]);
 	}
@@ -503,7 +494,7 @@ spread_discount(OmsEdit *edit)
 		ereport(ERROR,
 				(errcode(OMS_LIMIT),
 				 errmsg("the discount of order " INT64_FORMAT " exceeds what it can be spread over", edit->head->order_id),
-				 errdetail("Discount %s; lines of which nothing is shipped or cancelled amount to %s.",
+				 errdetail("Discount %s; lines of which nothing is shipped, invoiced or cancelled amount to %s.",
 						   oms_money_text(edit->order_discount, edit->head->exponent), oms_money_text(sum, edit->head->exponent))));
 	(void) oms_prorate(edit->order_discount, weights, n, shares);
 	for (i = 0; i < edit->nlines; i++)
@@ -524,7 +515,7 @@ sum_line(OmsEdit *edit, OmsEditLine *line)
 
 	if (money_changed(line))
 	{
-		retax(edit, base_amount(edit, &line->was), line->was.tax, subtotal_of(edit, line) - line->now.discount,
+		oms_draft_retax(edit->draft, base_amount(edit, &line->was), line->was.tax, subtotal_of(edit, line) - line->now.discount,
 			  line->now.tax_rate, &line->now.tax, &line->now.total);
 		now->subtotal = oms_money_add(now->subtotal, base_amount(edit, &line->now) + line->now.discount -
 									  base_amount(edit, &line->was) - line->was.discount);
@@ -557,10 +548,15 @@ sum_charges(OmsEdit *edit)
 		OmsEditCharge *charge = &edit->charges[i];
 		int64	   *sum = strcmp(charge->now.kind, "shipping") == 0 ? &edit->now.shipping : &edit->now.charges;
 
+		if (charge->invoiced && charge->now.amount != charge->was.amount)
+			ereport(ERROR,
+					(errcode(OMS_STATE),
+					 errmsg("charge %d of order " INT64_FORMAT " is invoiced", charge->charge_no, edit->head->order_id),
+					 errhint("Void the invoice first, or add a charge of kind adjustment.")));
 		if (charge->added)
 			oms_draft_tax(edit->draft, charge->now.amount, charge->now.tax_rate, charge->now.has_tax, &charge->now.tax, &charge->now.total);
 		else if (charge->now.amount != charge->was.amount)
-			retax(edit, charge->was.amount, charge->was.tax, charge->now.amount, charge->now.tax_rate, &charge->now.tax, &charge->now.total);
+			oms_draft_retax(edit->draft, charge->was.amount, charge->was.tax, charge->now.amount, charge->now.tax_rate, &charge->now.tax, &charge->now.total);
 		*sum = oms_money_add(*sum, charge->now.amount - charge->was.amount);
 		edit->now.tax = oms_money_add(edit->now.tax, charge->now.tax - charge->was.tax);
 		edit->now.total = oms_money_add(edit->now.total, charge->now.total - charge->was.total);

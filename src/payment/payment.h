@@ -48,10 +48,10 @@ extern int64 oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount,
 										const char *actor, const char *reason);
 
 /*
- * The same after an edit that made the order cheaper by an amount with that
- * much tax in it: the refund's cause is edit.
+ * The same after the order's total became less, by an amount with that much
+ * tax in it: the refund's cause is edit.
  */
-extern int64 oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, int64 edit_id,
+extern int64 oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, const char *cause_kind, int64 cause_id,
 								   const char *actor, const char *reason);
 
 #endif							/* OMS_PAYMENT_H */

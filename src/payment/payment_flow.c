@@ -209,9 +209,10 @@ oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount, const char *c
 
 /* See payment.h. */
 int64
-oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, int64 edit_id, const char *actor, const char *reason)
+oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, const char *cause_kind, int64 cause_id,
+					  const char *actor, const char *reason)
 {
-	return give_back(head, amount, Max(tax, 0), "edit", "edit", edit_id, actor, reason);
+	return give_back(head, amount, Max(tax, 0), "edit", cause_kind, cause_id, actor, reason);
 }
 
 /* Asks to give up what is left of an authorization. */

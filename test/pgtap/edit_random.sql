@@ -59,7 +59,7 @@ BEGIN
 			WHEN 'plan' THEN done := count(*) FROM oms.plan_fulfilment(1, o);
 			WHEN 'pick' THEN done := oms.confirm_pick(1, f, CASE WHEN random() < 0.5 THEN jsonb_build_array(jsonb_build_object('line', pg_temp.pick(4), 'quantity', 1)) END);
 			WHEN 'ship' THEN done := oms.pack(1, f); done := oms.ship(1, f);
-			WHEN 'cancel line' THEN done := oms.cancel_line(1, o, pg_temp.pick(4), CASE WHEN random() < 0.7 THEN pg_temp.pick(2) END);
+			WHEN 'cancel line' THEN done := oms.cancel_line(1, o, pg_temp.pick(4), CASE WHEN random() < 0.7 THEN pg_temp.pick(2) END, discount_policy => pg_temp.one('share', 'keep'));
 			WHEN 'cancel order' THEN IF random() < 0.3 THEN done := oms.cancel_order(1, o); END IF;
 			WHEN 'authorize' THEN done := oms.authorize(1, o, 'card');
 			WHEN 'told' THEN
