@@ -1,6 +1,6 @@
 -- Items and locations that change while promises live: none is orphaned.
 BEGIN;
-SELECT plan(50);
+SELECT plan(54);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
 INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
@@ -125,6 +125,19 @@ BEGIN
 EXCEPTION WHEN SQLSTATE 'XX999' THEN
 	RETURN SQLERRM;
 END $$;
+-- A part that the kit has no more
+INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 21, 'P', 'Part', 'stocked'), (1, 22, 'Q', 'Other part', 'stocked'), (1, 23, 'PQ', 'Both', 'kit');
+INSERT INTO oms.kit_component (merchant_id, kit_id, item_id, quantity) VALUES (1, 23, 21, 1), (1, 23, 22, 1);
+SELECT pg_temp.place(3, 'PQ', 'backorder') AS pq \gset
+DELETE FROM oms.kit_component WHERE kit_id = 23 AND item_id = 21;
+SELECT oms.receive_stock(1, 22, 1, 2, 'po') \gset
+SELECT oms.receive_stock(1, 21, 1, 3, 'po') \gset
+SELECT is(pg_temp.line(:pq), '0 3 0', 'its receipt does not find the line that waits for it');
+SELECT is(oms.allocate_backorders(1, 23), 2::bigint, 'allocate_backorders() does');
+SELECT oms.receive_stock(1, 22, 1, 1, 'po') \gset
+SELECT is(pg_temp.line(:pq), '3 0 0', 'and so does the receipt of a part that it still has');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
 SELECT is(pg_temp.seed('UPDATE oms.item SET kind = ''service'' WHERE item_id = 6'), 'level_is_stocked promise_is_stocked', 'a kind changed behind the guard is found');
 
 SELECT * FROM finish();
