@@ -15,6 +15,7 @@
 #include "core/request.h"
 #include "event/event.h"
 #include "order/edit.h"
+#include "payment/credit_limit.h"
 #include "payment/payment.h"
 
 PG_FUNCTION_INFO_V1(oms_edit_order);
@@ -376,6 +377,8 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 		oms_json_add_scaled(&json, "to_pay", to_pay, exponent);
 	write_event(&after, "order.edited", oms_json_end(&json));
 	release_hold(&after, call->actor, "the edit is confirmed");
+	if (less < 0)
+		(void) oms_credit_recheck(&after, call->actor);
 }
 
 /* SQL: confirm_edit(merchant, order_id, request_key, actor, reason) */

@@ -15,6 +15,7 @@
 #include "order/hold_rule.h"
 #include "order/order.h"
 #include "order/sourcing.h"
+#include "payment/credit_limit.h"
 
 /* Columns in the order of the scripts in sql/schema. */
 enum
@@ -113,7 +114,7 @@ static OmsStatement statements[] = {
 static const char *
 first_state(const OmsDraft *draft)
 {
-	if (!draft->confirm || draft->unmapped)
+	if (!draft->confirm || draft->unmapped || draft->over_credit != NULL)
 		return "placed";
 	return draft->nlines > 0 ? "confirmed" : "completed";
 }
@@ -132,7 +133,7 @@ add_order(OmsRows *rows, const OmsDraft *draft)
 		oms_rows_set(rows, ORDER_COMPANY, Int64GetDatum(draft->company_id));
 	oms_rows_set(rows, ORDER_PLACED_AT, TimestampTzGetDatum(draft->placed_at));
 	oms_rows_set(rows, ORDER_TAX_INCLUDED, BoolGetDatum(draft->tax_included));
-	oms_rows_set(rows, ORDER_ON_HOLD, BoolGetDatum(draft->unmapped));
+	oms_rows_set(rows, ORDER_ON_HOLD, BoolGetDatum(draft->unmapped || draft->over_credit != NULL));
 	oms_rows_set_text(rows, ORDER_CURRENCY, draft->currency);
 	oms_rows_set_text(rows, ORDER_LIFECYCLE, first_state(draft));
 	oms_rows_set_text(rows, ORDER_PAYMENT, draft->total == 0 ? "paid" : "none");
@@ -348,10 +349,12 @@ announce(const OmsDraft *draft)
 	OmsOrderHead head = {0};
 
 	oms_message_add(draft->merchant, draft->order_id, "confirmation", "placed", draft->placed_event);
-	if (!draft->unmapped)
-		return;
 	head.merchant = draft->merchant;
 	head.order_id = draft->order_id;
+	if (draft->over_credit != NULL)
+		oms_order_hold(&head, "credit", draft->over_credit, draft->actor);
+	if (!draft->unmapped)
+		return;
 	oms_order_hold(&head, "unmapped", "A line has a SKU that no item has", draft->actor);
 	if (draft->unpriced)
 		oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
@@ -436,6 +439,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 	bool		foreign = false;
 	int			i;
 
+	oms_credit_admit(drafts, n);
 	sets[0] = oms_rows_for(&orders_target);
 	sets[1] = oms_rows_for(&lines_target);
 	sets[2] = oms_rows_for(&reservations_target);
