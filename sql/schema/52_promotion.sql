@@ -207,7 +207,7 @@ UNION ALL
 SELECT d.merchant_id, 'given_is_discount', format('order %s line %s', d.order_id, d.line_no), format('given at most %s', l.discount), format('%s', d.amount)
 FROM (SELECT merchant_id, order_id, line_no, sum(amount) AS amount FROM oms.discount_allocation WHERE line_no IS NOT NULL GROUP BY 1, 2, 3) d
 LEFT JOIN oms.order_line l ON l.merchant_id = d.merchant_id AND l.order_id = d.order_id AND l.line_no = d.line_no
-WHERE l.line_no IS NULL OR (d.amount > l.discount
+WHERE (l.line_no IS NULL AND NOT EXISTS (SELECT 1 FROM oms.order_link k WHERE k.merchant_id = d.merchant_id AND k.source_id = d.order_id)) OR (d.amount > l.discount
 	AND (SELECT o.revision FROM oms.sales_order o WHERE o.merchant_id = d.merchant_id AND o.order_id = d.order_id) = 0)
 UNION ALL
 SELECT b.merchant_id, 'base_by_rate', format('order %s', b.order_id), format('%s', round(o.total * b.rate, c.exponent)), format('%s', b.base_total)

@@ -85,7 +85,7 @@ COMMENT ON COLUMN oms.payment_event.occurred_at IS 'When it happened by the gate
 COMMENT ON COLUMN oms.payment_event.recorded_at IS 'When it was recorded here (UTC instant)';
 COMMENT ON COLUMN oms.payment_event.expires_at IS 'When the authorization lapses (UTC instant), where the gateway said';
 COMMENT ON COLUMN oms.payment_event.amount IS 'In the payment''s currency, positive. Null: of a failure that names none; of a void or expiry: all that was authorized and not captured by then; of a reversal: the whole chargeback';
-COMMENT ON COLUMN oms.payment_event.kind IS 'authorize_requested, capture_requested, void_requested, refund_requested: our intents. authorized, authorization_failed, authorization_expired, captured, capture_failed, voided, void_failed, refunded, refund_failed, charged_back, chargeback_reversed: what the gateway said';
+COMMENT ON COLUMN oms.payment_event.kind IS 'authorize_requested, capture_requested, void_requested, refund_requested: our intents. authorized, authorization_failed, authorization_expired, captured, capture_failed, voided, void_failed, refunded, refund_failed, charged_back, chargeback_reversed: what the gateway said. authorization_moved, capture_moved: a part that is another payment''s since its order was split';
 COMMENT ON COLUMN oms.payment_event.event_reference IS 'The gateway''s id of the operation (its capture, refund, dispute); of an intent our own, given to the gateway as idempotency key. Once per payment and kind';
 COMMENT ON COLUMN oms.payment_event.actor IS 'Who asked or told';
 COMMENT ON COLUMN oms.payment_event.reason IS 'Why, where told';
@@ -297,9 +297,11 @@ WITH fact AS (
 				WHEN e.kind IN ('void_requested', 'voided', 'void_failed') THEN 'void'
 				WHEN e.kind IN ('refund_requested', 'refunded', 'refund_failed') THEN 'refund'
 				WHEN e.kind IN ('charged_back', 'chargeback_reversed') THEN 'chargeback'
+				WHEN e.kind = 'authorization_moved' THEN 'move_authorized'
+				WHEN e.kind = 'capture_moved' THEN 'move_captured'
 				ELSE 'expiry' END AS class,
 		   e.kind LIKE '%\_requested' AS is_request,
-		   e.kind IN ('authorized', 'captured', 'voided', 'refunded', 'charged_back', 'authorization_expired') AS is_success
+		   e.kind IN ('authorized', 'captured', 'voided', 'refunded', 'charged_back', 'authorization_expired', 'authorization_moved', 'capture_moved') AS is_success
 	FROM oms.payment_event e
 ), pair AS (
 	-- requests and the operations that name them
@@ -387,15 +389,17 @@ WITH fact AS (
 	GROUP BY merchant_id, payment_id
 ), done AS (
 	SELECT o.merchant_id, o.payment_id,
-		   sum(o.amount) FILTER (WHERE o.class = 'authorize' AND o.done) AS authorized,
-		   sum(o.amount) FILTER (WHERE o.class = 'capture' AND o.done) AS captured,
+		   sum(CASE WHEN o.class = 'authorize' THEN o.amount ELSE -o.amount END)
+			   FILTER (WHERE o.class IN ('authorize', 'move_authorized') AND o.done) AS authorized,
+		   sum(CASE WHEN o.class = 'capture' THEN o.amount ELSE -o.amount END)
+			   FILTER (WHERE o.class IN ('capture', 'move_captured') AND o.done) AS captured,
 		   sum(o.amount) FILTER (WHERE o.class = 'void' AND o.done) AS voided,
 		   sum(o.amount) FILTER (WHERE o.class = 'refund' AND o.done) AS refunded,
 		   sum(CASE WHEN o.done THEN o.amount
 					WHEN o.given IS NOT NULL THEN greatest(o.given - coalesce(o.amount, o.given), 0)
 					ELSE -coalesce(o.amount, 0) END) FILTER (WHERE o.class = 'chargeback') AS charged_back,
-		   sum(CASE WHEN o.class = 'authorize' THEN o.amount ELSE -o.amount END)
-			   FILTER (WHERE o.class IN ('authorize', 'capture', 'void') AND o.done AND o.at <= r.at) AS expired
+		   sum(CASE WHEN o.class IN ('authorize', 'move_captured') THEN o.amount ELSE -o.amount END)
+			   FILTER (WHERE o.class IN ('authorize', 'capture', 'void', 'move_authorized', 'move_captured') AND o.done AND o.at <= r.at) AS expired
 	FROM operation o
 	LEFT JOIN released r ON r.merchant_id = o.merchant_id AND r.payment_id = o.payment_id
 	GROUP BY o.merchant_id, o.payment_id

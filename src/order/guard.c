@@ -7,6 +7,7 @@
 #include "core/oms.h"
 
 #include "access/htup_details.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 
 #include "core/config.h"
@@ -29,7 +30,7 @@ PG_FUNCTION_INFO_V1(oms_merchant_seed);
 /* Columns of sales_order and order_line that the guards name. */
 enum
 {
-	ORDER_MERCHANT = 1, ORDER_ID = 3, ORDER_REVISION = 7, ORDER_ON_HOLD = 9, ORDER_LIFECYCLE = 11,
+	ORDER_MERCHANT = 1, ORDER_ID = 3, ORDER_REVISION = 7, ORDER_ON_HOLD = 9, ORDER_LIFECYCLE = 11, ORDER_TOTAL = 20,
 	ORDER_SHIP_TO = 22, ORDER_BILL_TO = 23, ORDER_NUMBER = 24, ORDER_EMAIL = 26, ORDER_GIFT_NOTE = 30, ORDER_LAST = 32
 };
 enum
@@ -43,6 +44,7 @@ enum
 	ST_TOUCHED,
 	ST_OPEN_UNITS,
 	ST_WAYS_OUT,
+	ST_MERGED,
 	ST_SEED
 };
 
@@ -56,6 +58,9 @@ static OmsStatement statements[] = {
 	[ST_WAYS_OUT] = {
 		"SELECT string_agg(to_state, ', ' ORDER BY to_state) FROM oms.transition WHERE merchant_id = $1 AND from_state = $2",
 		2, {INT4OID, TEXTOID}
+	},
+	[ST_MERGED] = {
+		"SELECT 1 FROM oms.order_link WHERE merchant_id = $1 AND source_id = $2 AND kind = 'merge'", 2, {INT4OID, INT8OID}
 	},
 	[ST_SEED] = {
 		"INSERT INTO oms.transition (merchant_id, from_state, to_state, action) "
@@ -195,6 +200,18 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 	return PointerGetDatum(heap_modify_tuple_by_cols(new, RelationGetDescr(rel), 1, &revision_column, &revision, &isnull));
 }
 
+/* Whether an order was emptied by merge_orders(): its customer is told of no cancellation. */
+static bool
+is_merged(TriggerData *trigdata, int32 merchant, int64 order_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+	bool		isnull;
+	Datum		total = oms_row_get(trigdata, trigdata->tg_newtuple, ORDER_TOTAL, &isnull);
+
+	return strspn(DatumGetCString(DirectFunctionCall1(numeric_out, total)), "0.") > 0 &&
+		oms_run(&statements[ST_MERGED], values, NULL) > 0;
+}
+
 /* AFTER UPDATE row on sales_order, where the lifecycle changed: one event per transition. */
 Datum
 oms_sales_order_moved(PG_FUNCTION_ARGS)
@@ -223,7 +240,7 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 		oms_order_refresh(event.merchant, event.order_id);
 	if (strcmp(to, "confirmed") == 0)
 		oms_reserve_confirmed(event.merchant, event.order_id);
-	if (strcmp(to, "cancelled") == 0)
+	if (strcmp(to, "cancelled") == 0 && !is_merged(trigdata, event.merchant, event.order_id))
 		oms_message_add(event.merchant, event.order_id, "cancellation", "cancelled", event.data);
 	oms_end();
 	return PointerGetDatum(NULL);
@@ -282,6 +299,9 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 		oms_preorder_cancelled(trigdata);
 		return PointerGetDatum(tuple);
 	}
+	/* A line that has moved to another order leaves nothing behind. */
+	if (oms_guard_is_open())
+		return PointerGetDatum(trigdata->tg_trigtuple);
 	if (!update)
 		oms_error_guarded(rel, "Lines are part of an order as it was placed.",
 						  "Use place_order(), cancel_line() and their kin.");

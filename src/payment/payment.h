@@ -54,4 +54,14 @@ extern int64 oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount,
 extern int64 oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, const char *cause_kind, int64 cause_id,
 								   const char *actor, const char *reason);
 
+/*
+ * Moves a share of what is captured and authorized to payments of another
+ * order, both locked: by what each order is to owe, largest remainder.  The
+ * facts are authorization_moved and capture_moved; nothing is asked of gateways.
+ */
+extern void oms_payment_move_share(const OmsOrderHead *from, const OmsOrderHead *to, int64 keeps, int64 gets, const char *actor);
+
+/* Makes all payments of an order those of another, both locked. */
+extern void oms_payment_move_all(const OmsOrderHead *from, const OmsOrderHead *to);
+
 #endif							/* OMS_PAYMENT_H */

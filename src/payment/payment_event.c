@@ -72,6 +72,8 @@ static const OmsPaymentKind kinds[] = {
 	{"authorized", OMS_PAY_AUTHORIZE, OMS_PAY_SUCCESS, true, "payment.authorized", NULL},
 	{"authorization_failed", OMS_PAY_AUTHORIZE, OMS_PAY_FAILURE, false, "payment.failed", NULL},
 	{"authorization_expired", OMS_PAY_EXPIRY, OMS_PAY_SUCCESS, false, "payment.expired", NULL},
+	{"authorization_moved", OMS_PAY_MOVE_AUTHORIZED, OMS_PAY_SUCCESS, true, "payment.moved", NULL},
+	{"capture_moved", OMS_PAY_MOVE_CAPTURED, OMS_PAY_SUCCESS, true, "payment.moved", NULL},
 	{"captured", OMS_PAY_CAPTURE, OMS_PAY_SUCCESS, true, "payment.captured", NULL},
 	{"capture_failed", OMS_PAY_CAPTURE, OMS_PAY_FAILURE, false, "payment.failed", NULL},
 	{"voided", OMS_PAY_VOID, OMS_PAY_SUCCESS, false, "payment.voided", NULL},

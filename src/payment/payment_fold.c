@@ -280,6 +280,15 @@ sum_open(const OmsPaymentFact *facts, int n, OmsPaymentClass class, int64_t *sum
 	return true;
 }
 
+/* Sums done operations less those that moved to another payment; false on overflow. */
+static bool
+sum_kept(const OmsPaymentFact *facts, int n, OmsPaymentClass class, OmsPaymentClass moved_class, int64_t until, int64_t *sum)
+{
+	int64_t		moved;
+
+	return sum_done(facts, n, class, until, sum) && sum_done(facts, n, moved_class, until, &moved) && add(sum, -moved);
+}
+
 /*
  * Folds the facts; fills in their operation and answer.  Returns false when a
  * sum does not fit into 64 bits.
@@ -301,8 +310,8 @@ oms_payment_fold(OmsPaymentFact *facts, int n, OmsPaymentAmounts *amounts)
 	answer_unnamed(facts, n, false);
 	answer_unnamed(facts, n, true);
 
-	if (!sum_done(facts, n, OMS_PAY_AUTHORIZE, INT64_MAX, &amounts->authorized) ||
-		!sum_done(facts, n, OMS_PAY_CAPTURE, INT64_MAX, &amounts->captured) ||
+	if (!sum_kept(facts, n, OMS_PAY_AUTHORIZE, OMS_PAY_MOVE_AUTHORIZED, INT64_MAX, &amounts->authorized) ||
+		!sum_kept(facts, n, OMS_PAY_CAPTURE, OMS_PAY_MOVE_CAPTURED, INT64_MAX, &amounts->captured) ||
 		!sum_done(facts, n, OMS_PAY_VOID, INT64_MAX, &amounts->voided) ||
 		!sum_done(facts, n, OMS_PAY_REFUND, INT64_MAX, &amounts->refunded) ||
 		!sum_open(facts, n, OMS_PAY_AUTHORIZE, &amounts->authorize_pending) ||
@@ -338,8 +347,8 @@ oms_payment_fold(OmsPaymentFact *facts, int n, OmsPaymentAmounts *amounts)
 					captured,
 					voided;
 
-		if (!sum_done(facts, n, OMS_PAY_AUTHORIZE, released_at, &authorized) ||
-			!sum_done(facts, n, OMS_PAY_CAPTURE, released_at, &captured) ||
+		if (!sum_kept(facts, n, OMS_PAY_AUTHORIZE, OMS_PAY_MOVE_AUTHORIZED, released_at, &authorized) ||
+			!sum_kept(facts, n, OMS_PAY_CAPTURE, OMS_PAY_MOVE_CAPTURED, released_at, &captured) ||
 			!sum_done(facts, n, OMS_PAY_VOID, released_at, &voided))
 			return false;
 		amounts->expired = authorized - captured - voided;

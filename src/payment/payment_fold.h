@@ -18,7 +18,9 @@ typedef enum OmsPaymentClass
 	OMS_PAY_VOID,
 	OMS_PAY_REFUND,
 	OMS_PAY_CHARGEBACK,
-	OMS_PAY_EXPIRY
+	OMS_PAY_EXPIRY,
+	OMS_PAY_MOVE_AUTHORIZED,	/* to a payment of another order */
+	OMS_PAY_MOVE_CAPTURED
 } OmsPaymentClass;
 
 /* What it says of it. */

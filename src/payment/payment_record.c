@@ -238,7 +238,7 @@ oms_record_payment_event(PG_FUNCTION_ARGS)
 	OmsPayment	payment;
 	int64		amount;
 
-	if (kind->role == OMS_PAY_REQUEST)
+	if (kind->role == OMS_PAY_REQUEST || kind->class >= OMS_PAY_MOVE_AUTHORIZED)
 		error_argument("kind", psprintf("\"%s\" is an intent, not something a gateway says.", kind->kind),
 					   "Ask with authorize(), capture(), void() or refund().");
 	if (occurred_at > oms_now() + USECS_PER_DAY)
