@@ -22,4 +22,4 @@ COMMENT ON FUNCTION oms.confirm_edit(int, bigint, text, text, text) IS
 CREATE FUNCTION oms.decline_edit(merchant int, order_id bigint,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_decline_edit';
-COMMENT ON FUNCTION oms.decline_edit(int, bigint, text, text, text) IS 'Closes the open edit of an order without doing it. Returns the edit. Raises OM002 no open edit, OM008 it has expired, OM010';
+COMMENT ON FUNCTION oms.decline_edit(int, bigint, text, text, text) IS 'Closes the open edit of an order without doing it, as expired where its time is over. Returns the edit. Raises OM002 no open edit, OM010';

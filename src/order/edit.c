@@ -31,9 +31,8 @@ enum
 	ST_EXPIRE,
 	ST_OPEN,
 	ST_INSERT,
-	ST_CLOSE,
+	ST_DECLINE,
 	ST_CONFIRM,
-	ST_REVISION,
 	ST_TO_PAY
 };
 
@@ -53,10 +52,10 @@ static OmsStatement statements[] = {
 		"VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, coalesce($8, $5 + $9::interval)) RETURNING edit_id",
 		9, {INT4OID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	},
-	[ST_CLOSE] = {
-		"UPDATE oms.order_edit SET state = $4, closed_at = $5, closed_by = $6, close_reason = $7 "
+	[ST_DECLINE] = {
+		"UPDATE oms.order_edit SET state = 'declined', closed_at = $4, closed_by = $5, close_reason = $6 "
 		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
-		7, {INT4OID, INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
+		6, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
 	},
 	[ST_CONFIRM] = {
 		"UPDATE oms.order_edit SET state = 'confirmed', closed_at = $4, closed_by = $5, close_reason = $6, revision = $7, "
@@ -64,11 +63,9 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
 		11, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
 	},
-	[ST_REVISION] = {
-		"SELECT revision FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}
-	},
 	[ST_TO_PAY] = {
-		"SELECT greatest(due - capturable - authorize_pending, 0) FROM oms.payment_balance WHERE merchant_id = $1 AND order_id = $2",
+		"SELECT greatest(b.due - b.capturable - b.authorize_pending, 0), o.revision FROM oms.payment_balance b "
+		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $2 WHERE b.merchant_id = $1 AND b.order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 };
@@ -125,16 +122,19 @@ release_hold(const OmsOrderHead *head, const char *actor, const char *reason)
 		oms_order_confirm_if_free(head->merchant, head->order_id, actor);
 }
 
-/* Closes a set whose time is over, so that another can open. */
-static void
+/* Closes a set whose time is over, so that another can open; returns it, 0 when there is none. */
+static int64
 expire(const OmsOrderHead *head)
 {
 	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), TimestampTzGetDatum(oms_now())};
+	int64		edit_id;
 
 	if (oms_run_guarded(&statements[ST_EXPIRE], values, NULL) == 0)
-		return;
-	announce(head, "order.edit_expired", oms_get_int64(0, 1));
+		return 0;
+	edit_id = oms_get_int64(0, 1);
+	announce(head, "order.edit_expired", edit_id);
 	release_hold(head, "oms", "the edit has expired");
+	return edit_id;
 }
 
 /* Reads the order's open set; OM002 when there is none, OM008 when its time is over. */
@@ -194,7 +194,7 @@ oms_edit_order(PG_FUNCTION_ARGS)
 
 		oms_order_lock(call.merchant, order_id, &head);
 		require_open(&head);
-		expire(&head);
+		(void) expire(&head);
 		oms_order_require_no_hold(&head, "edit");
 		values[0] = Int32GetDatum(call.merchant);
 		values[1] = Int64GetDatum(order_id);
@@ -354,8 +354,7 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 	values[1] = Int64GetDatum(after.order_id);
 	oms_run(&statements[ST_TO_PAY], values, NULL);
 	to_pay = oms_get_money(0, 1, exponent);
-	oms_run(&statements[ST_REVISION], values, NULL);
-	values[6] = Int32GetDatum(oms_get_int32(0, 1));
+	values[6] = Int32GetDatum(oms_get_int32(0, 2));
 	values[2] = Int64GetDatum(open->edit_id);
 	values[3] = TimestampTzGetDatum(oms_now());
 	values[4] = CStringGetTextDatum(call->actor);
@@ -376,7 +375,6 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 	if (to_pay > 0)
 		oms_json_add_scaled(&json, "to_pay", to_pay, exponent);
 	write_event(&after, "order.edited", oms_json_end(&json));
-	release_hold(&after, call->actor, "the edit is confirmed");
 	if (less < 0)
 		(void) oms_credit_recheck(&after, call->actor);
 }
@@ -404,9 +402,32 @@ oms_confirm_edit(PG_FUNCTION_ARGS)
 		oms_edit_apply(edit);
 		settle(&call, edit, &open);
 		result = open.edit_id;
+		release_hold(&head, call.actor, "the edit is confirmed");
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT64(result);
+}
+
+/* Closes the open set as declined; returns it. */
+static int64
+decline(const OmsOrderHead *head, const OmsCall *call)
+{
+	OpenEdit	open;
+	Datum		values[6];
+	char		nulls[6 + 1] = "      ";
+
+	read_open(head, &open);
+	values[0] = Int32GetDatum(head->merchant);
+	values[1] = Int64GetDatum(head->order_id);
+	values[2] = Int64GetDatum(open.edit_id);
+	values[3] = TimestampTzGetDatum(oms_now());
+	values[4] = CStringGetTextDatum(call->actor);
+	values[5] = call->reason == NULL ? (Datum) 0 : CStringGetTextDatum(call->reason);
+	nulls[5] = call->reason == NULL ? 'n' : ' ';
+	oms_run_guarded(&statements[ST_DECLINE], values, nulls);
+	announce(head, "order.edit_declined", open.edit_id);
+	release_hold(head, call->actor, "the edit is declined");
+	return open.edit_id;
 }
 
 /* SQL: decline_edit(merchant, order_id, request_key, actor, reason) */
@@ -415,29 +436,15 @@ oms_decline_edit(PG_FUNCTION_ARGS)
 {
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	OmsCall		call;
+	OmsOrderHead head;
 	int64		result;
 
 	if (!oms_call_repeated(fcinfo, "decline_edit", 2, &call, &result))
 	{
-		OmsOrderHead head;
-		OpenEdit	open;
-		Datum		values[7];
-		char		nulls[7 + 1] = "       ";
-
 		oms_order_lock(call.merchant, order_id, &head);
-		read_open(&head, &open);
-		result = open.edit_id;
-		values[0] = Int32GetDatum(call.merchant);
-		values[1] = Int64GetDatum(order_id);
-		values[2] = Int64GetDatum(open.edit_id);
-		values[3] = CStringGetTextDatum("declined");
-		values[4] = TimestampTzGetDatum(oms_now());
-		values[5] = CStringGetTextDatum(call.actor);
-		values[6] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
-		nulls[6] = call.reason == NULL ? 'n' : ' ';
-		oms_run_guarded(&statements[ST_CLOSE], values, nulls);
-		announce(&head, "order.edit_declined", open.edit_id);
-		release_hold(&head, call.actor, "the edit is declined");
+		result = expire(&head);
+		if (result == 0)
+			result = decline(&head, &call);
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT64(result);

@@ -1,6 +1,6 @@
 -- Edits: change sets on placed orders.
 BEGIN;
-SELECT plan(94);
+SELECT plan(96);
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'A', 'Apple'), (1, 2, 'B', 'Box'), (1, 3, 'C', 'Cloth');
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 4, 'K', 'Kit', 'kit'), (1, 5, 'S', 'Service', 'service');
@@ -201,8 +201,11 @@ SELECT is((SELECT state FROM oms.order_edits WHERE edit_id = :e), 'expired', 'se
 SELECT lives_ok(format('SELECT oms.plan_fulfilment(1, %s)', :n), 'and its hold is over');
 SELECT pg_temp.edit(:n, '[{"action": "notes", "gift_note": "z"}]') \g /dev/null
 SELECT is((SELECT string_agg(state, ' ' ORDER BY edit_id) FROM oms.order_edit WHERE order_id = :n AND edit_id >= :e), 'expired open', 'another one opens');
+SELECT is((SELECT on_hold FROM oms.sales_order WHERE order_id = :n), true, 'with a hold');
+SET LOCAL oms.test_clock = '2100-02-01';
 SELECT oms.decline_edit(1, :n) \g /dev/null
-SELECT is((SELECT on_hold FROM oms.sales_order WHERE order_id = :n), false, 'declined: the hold is released');
+SELECT is((SELECT string_agg(state, ' ' ORDER BY edit_id) FROM oms.order_edit WHERE order_id = :n AND edit_id >= :e), 'expired expired', 'declining one that is over closes it as what it is');
+SELECT is((SELECT on_hold FROM oms.sales_order WHERE order_id = :n), false, 'and the hold is released');
 SELECT oms.hold(1, :n, 'fraud', 'look', '{edit}') \g /dev/null
 SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "notes", "gift_note": "q"}]'')', :n), 'OM005', NULL, 'a hold may block edits');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
