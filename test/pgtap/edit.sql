@@ -1,6 +1,6 @@
 -- Edits: change sets on placed orders.
 BEGIN;
-SELECT plan(96);
+SELECT plan(109);
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'A', 'Apple'), (1, 2, 'B', 'Box'), (1, 3, 'C', 'Cloth');
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 4, 'K', 'Kit', 'kit'), (1, 5, 'S', 'Service', 'service');
@@ -216,9 +216,48 @@ SELECT throws_ok(format('SELECT pg_temp.edit(%s, %L)', :r, c), code, NULL, c) FR
 	('[{"action": "price", "line": 1, "unit_price": -1}]', 'OM003'), ('[{"action": "quantity", "line": 1, "quantity": 1, "what": 1}]', 'OM003'),
 	('[{"action": "quantity", "line": 9, "quantity": 1}]', 'OM002'), ('[{"action": "add", "sku": "NOBODY", "quantity": 1, "unit_price": 1}]', 'OM002'),
 	('[{"action": "address", "ship_to": {"country": "Germany"}}]', 'OM003')) v(c, code);
+SELECT throws_ok(format('SELECT oms.edit_order(1, %s, ''[{"action": "remove", "line": 1}]'', expires_at => oms.clock())', :q), 'OM011', NULL, 'an expiry that is no future');
+SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "price", "line": 2, "unit_price": "90000000000"}, {"action": "quantity", "line": 2, "quantity": 100000000}]'')', :p), 'OM017', NULL, 'amounts beyond all measure');
+SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "quantity", "line": 2, "quantity": 100000001}]'')', :p), 'OM003', NULL, 'quantities too');
 SELECT oms.cancel_order(1, :r) \g /dev/null
 SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "notes", "gift_note": "q"}]'')', :r), 'OM008', format('order %s is cancelled', :r), 'nothing of a cancelled order');
 SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "notes", "gift_note": "q"}]'', ''maybe'')', :q), 'OM011', NULL, 'an unknown policy');
+
+-- Stock that is asked for later, by rules, and by the parts of a kit as it was sold
+DELETE FROM oms.setting WHERE merchant_id = 1;
+SELECT pg_temp.place('{"lines": [{"sku": "K", "quantity": 1}, {"sku": "B", "quantity": 1}]}') AS k \gset
+UPDATE oms.kit_component SET quantity = 5 WHERE merchant_id = 1 AND kit_id = 4 AND item_id = 1;
+SELECT pg_temp.edit(:k, '[{"action": "quantity", "line": 1, "quantity": 3}]') \g /dev/null
+SELECT oms.confirm_edit(1, :k) \g /dev/null
+SELECT is((SELECT string_agg(item_id || 'x' || q, ' ' ORDER BY item_id) FROM (SELECT item_id, sum(quantity) AS q FROM oms.reservation WHERE order_id = :k AND line_no = 1 GROUP BY 1) x), '1x6 2x3', 'more of a kit has the parts it was sold with');
+SELECT oms.set_setting(1, 'reserve', 'manual') \g /dev/null
+SELECT pg_temp.place('{"lines": [{"sku": "A", "quantity": 2}]}') AS l \gset
+SELECT pg_temp.edit(:l, '[{"action": "quantity", "line": 1, "quantity": 3}, {"action": "add", "sku": "B", "quantity": 1}]') \g /dev/null
+SELECT oms.confirm_edit(1, :l) \g /dev/null
+SELECT is(pg_temp.counts(:l, 1) || ', ' || pg_temp.counts(:l, 2), '0 allocated, 0 backordered, 0 promised, 0 allocated, 0 backordered, 0 promised', 'an order that waits for its stock waits on');
+SELECT oms.reserve(1, :l) \g /dev/null
+SELECT is(pg_temp.counts(:l, 1) || ', ' || pg_temp.counts(:l, 2), '3 allocated, 0 backordered, 3 promised, 1 allocated, 0 backordered, 1 promised', 'for all of it');
+SELECT oms.set_setting(1, 'reserve', 'placement') \g /dev/null
+INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
+INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
+SELECT oms.receive_stock(1, 1, 2, 50, 'opening') \g /dev/null
+INSERT INTO oms.sourcing_rule (merchant_id, rule_id, name, max_shipments) VALUES (1, 1, 'one', 1);
+SELECT pg_temp.place('{"lines": [{"sku": "B", "quantity": 1}]}') AS j \gset
+SELECT pg_temp.edit(:j, '[{"action": "add", "sku": "A", "quantity": 2}, {"action": "quantity", "line": 1, "quantity": 2}]') \g /dev/null
+SELECT oms.confirm_edit(1, :j) \g /dev/null
+SELECT is((SELECT string_agg(DISTINCT location_id::text, ' ') || ' ' || sum(quantity) FROM oms.reservation WHERE order_id = :j), '1 4', 'one parcel stays one');
+SELECT is((SELECT count(*) FROM oms.sourcing WHERE order_id = :j), 2::bigint, 'and the decision is kept');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- What stands on an invoice
+SELECT pg_temp.place('{"lines": [{"sku": "A", "quantity": 2}, {"sku": "B", "quantity": 1}], "shipping": "5.00"}') AS i \gset
+SELECT oms.issue_invoice(1, :i) AS invoice \gset
+SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "price", "line": 1, "unit_price": 1}]'')', :i), 'OM008', format('line 1 of order %s is invoiced', :i), 'keeps its price');
+SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "shipping", "amount": 1}]'')', :i), 'OM008', format('charge 1 of order %s is invoiced', :i), 'charges too');
+SELECT throws_ok(format('SELECT pg_temp.edit(%s, ''[{"action": "discount", "discount": 1}]'')', :i), 'OM007', NULL, 'and takes no share of a discount');
+SELECT pg_temp.edit(:i, '[{"action": "add", "sku": "B", "quantity": 1}, {"action": "quantity", "line": 1, "quantity": 1}]') \g /dev/null
+SELECT oms.confirm_edit(1, :i) \g /dev/null
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'others come to it');
 
 -- verify() names what is wrong
 SAVEPOINT fault;
