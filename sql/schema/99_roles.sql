@@ -125,6 +125,9 @@ FROM (VALUES
 	('function', '{clerk,finance,warehouse}', '{suggested_refund}'),
 	('function', '{clerk,connector}', '{expire_returns}'),
 	-- Holds by rule
+	('function', '{clerk,finance}', '{approve_order,reject_order}'),
+	('view', '{clerk,finance,analyst}', '{approval_queue}'),
+	('view', '{}', '{approval_need,verify_approval}'),
 	('function', '{clerk,finance}', '{judge_order,dry_run_condition,block_key,check_condition}'),
 	('view', '{clerk,finance,analyst}', '{hold_override,order_facts}'),
 	('view', '{}', '{order_key}'),

@@ -15,6 +15,7 @@
 #include "core/request.h"
 #include "event/event.h"
 #include "order/edit.h"
+#include "order/hold_rule.h"
 #include "payment/credit_limit.h"
 #include "payment/payment.h"
 
@@ -401,6 +402,8 @@ oms_confirm_edit(PG_FUNCTION_ARGS)
 		oms_edit_admit(edit);
 		oms_edit_apply(edit);
 		settle(&call, edit, &open);
+		if (oms_orders_are_judged(call.merchant))
+			(void) oms_order_judge(call.merchant, order_id, call.actor);
 		result = open.edit_id;
 		release_hold(&head, call.actor, "the edit is confirmed");
 		oms_call_done(&call, result);

@@ -17,6 +17,7 @@
 #include "core/cache.h"
 #include "core/guard.h"
 #include "core/request.h"
+#include "order/approval.h"
 #include "order/hold_rule.h"
 #include "order/order.h"
 
@@ -25,6 +26,8 @@ PG_FUNCTION_INFO_V1(oms_check_condition);
 PG_FUNCTION_INFO_V1(oms_block_list_guard);
 PG_FUNCTION_INFO_V1(oms_order_changed);
 PG_FUNCTION_INFO_V1(oms_judge_order);
+
+#define ORDER_TOTAL 20			/* column of sales_order */
 
 enum
 {
@@ -39,7 +42,9 @@ static OmsStatement statements[] = {
 	[ST_MERCHANTS] = {
 		"SELECT m.merchant_id FROM oms.merchant m "
 		"WHERE EXISTS (SELECT 1 FROM oms.hold_rule r WHERE r.merchant_id = m.merchant_id AND r.active) "
-		"OR EXISTS (SELECT 1 FROM oms.block_list b WHERE b.merchant_id = m.merchant_id)",
+		"OR EXISTS (SELECT 1 FROM oms.block_list b WHERE b.merchant_id = m.merchant_id) "
+		"OR EXISTS (SELECT 1 FROM oms.approval_level l WHERE l.merchant_id = m.merchant_id AND l.active) "
+		"OR EXISTS (SELECT 1 FROM oms.order_approval a WHERE a.merchant_id = m.merchant_id)",
 		0, {0}
 	},
 	[ST_KEY] = {"SELECT oms.block_key($1, $2)", 2, {TEXTOID, TEXTOID}},
@@ -67,7 +72,7 @@ static OmsStatement statements[] = {
 	},
 };
 
-/* The merchants that have rules or lists; data is null when none has. */
+/* The merchants that have rules, lists or levels of approval; data is null when none has. */
 typedef struct Judged
 {
 	int			n;
@@ -76,7 +81,7 @@ typedef struct Judged
 
 static OmsCache cache = {
 	.name = "hold rules",
-	.tables = {"hold_rule", "block_list"},
+	.tables = {"hold_rule", "block_list", "approval_level"},
 };
 
 bool
@@ -110,8 +115,8 @@ oms_orders_are_judged(int32 merchant)
 	return false;
 }
 
-int64
-oms_order_judge(int32 merchant, int64 order_id, const char *actor)
+static int64
+judge(int32 merchant, int64 order_id, const char *actor, bool settled)
 {
 	OmsOrderHead head;
 	Datum		values[7];
@@ -140,12 +145,21 @@ oms_order_judge(int32 merchant, int64 order_id, const char *actor)
 		values[6] = CStringGetTextDatum(reason);
 		oms_run_guarded(&statements[ST_NOTE], values, NULL);
 	}
+	if (oms_approval_check(&head, actor, settled))
+		oms_order_confirm_if_free(merchant, order_id, actor);
 	return (int64) rows;
+}
+
+int64
+oms_order_judge(int32 merchant, int64 order_id, const char *actor)
+{
+	return judge(merchant, order_id, actor, true);
 }
 
 /*
  * AFTER UPDATE row on sales_order, and AFTER INSERT row on payment_event where
- * it tells a token: judges the order.
+ * it tells a token: judges the order.  Where its total changes, a command is
+ * not done with it yet: holds are placed, what lets it go waits for the end.
  */
 Datum
 oms_order_changed(PG_FUNCTION_ARGS)
@@ -166,8 +180,8 @@ oms_order_changed(PG_FUNCTION_ARGS)
 			oms_run(&statements[ST_ORDER_OF_PAYMENT], values, NULL);
 			values[1] = Int64GetDatum(oms_get_int64(0, 1));
 		}
-		(void) oms_order_judge(merchant, DatumGetInt64(values[1]),
-							   command != NULL ? command->actor : oms_calling_role());
+		(void) judge(merchant, DatumGetInt64(values[1]), command != NULL ? command->actor : oms_calling_role(),
+					 payment || oms_row_same(trigdata, ORDER_TOTAL));
 	}
 	oms_end();
 	return PointerGetDatum(NULL);

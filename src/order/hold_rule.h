@@ -10,8 +10,9 @@
 extern bool oms_orders_are_judged(int32 merchant);
 
 /*
- * Judges an order by rules and block lists and places the holds for what was
- * not found before; locks the order.  Returns how many things were found.
+ * Judges an order by rules and block lists, places the holds for what was not
+ * found before, and asks for the approvals it needs; locks the order.  Returns
+ * how many things were found.
  * Other judges of an order, such as a credit limit, place theirs with
  * oms_order_hold() beside it.
  */

@@ -15,7 +15,9 @@
 #include "core/money.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "order/approval.h"
 #include "order/expire.h"
+#include "order/hold_rule.h"
 #include "order/order.h"
 
 PG_FUNCTION_INFO_V1(oms_caller_has_role);
@@ -417,7 +419,12 @@ oms_release_hold(PG_FUNCTION_ARGS)
 	oms_begin();
 	oms_order_lock(merchant, order_id, &head);
 	require_release_right(merchant, kind, reason);
+	if (strcmp(kind, "approval") == 0)
+		oms_approval_require_none(&head);
 	released = oms_order_release(&head, kind, actor, reason);
+	/* It may have been all that kept an approval from being automatic. */
+	if (released && oms_orders_are_judged(merchant))
+		(void) oms_approval_check(&head, actor, true);
 	if (released)
 		oms_order_confirm_if_free(merchant, order_id, actor);
 	oms_end();
