@@ -170,7 +170,10 @@ SELECT h.merchant_id, h.order_id, s.step, h.hold_id, h.kind, h.reason, h.placed_
 FROM oms.order_hold h
 CROSS JOIN LATERAL unnest(h.blocks) AS s (step)
 LEFT JOIN oms.hold_type t ON t.merchant_id = h.merchant_id AND t.kind = h.kind
-WHERE h.released_at IS NULL;
+WHERE h.released_at IS NULL
+	-- the hold of an edit ends with it, by time alone too
+	AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = h.merchant_id AND e.order_id = h.order_id
+		AND e.state = 'open' AND e.expires_at <= oms.clock()));
 COMMENT ON VIEW oms.order_blocked IS 'What open holds block: a row per order, step and hold. Of one order, with the caller''s right to release: blocked_by()';
 COMMENT ON COLUMN oms.order_blocked.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_blocked.order_id IS 'Order';

@@ -1,6 +1,6 @@
 -- Edits: change sets on placed orders.
 BEGIN;
-SELECT plan(109);
+SELECT plan(111);
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'A', 'Apple'), (1, 2, 'B', 'Box'), (1, 3, 'C', 'Cloth');
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 4, 'K', 'Kit', 'kit'), (1, 5, 'S', 'Service', 'service');
@@ -195,9 +195,11 @@ INSERT INTO oms.setting (merchant_id, channel_id, name, value) VALUES (1, 0, 'ed
 SELECT pg_temp.edit(:n, '[{"action": "notes", "gift_note": "y"}]') AS e \gset
 SELECT is((SELECT expires_at - opened_at FROM oms.order_edits WHERE edit_id = :e), interval '1 hour', 'it expires by the setting');
 SELECT throws_ok(format('SELECT oms.plan_fulfilment(1, %s)', :n), 'OM005', NULL, 'nothing is picked meanwhile');
+SELECT is((SELECT string_agg(step, ' ') FROM oms.blocked_by(1, :n)), 'confirm pick ship capture', 'as blocked_by() says');
 SET LOCAL oms.test_clock = '2100-01-01';
 SELECT throws_ok(format('SELECT oms.confirm_edit(1, %s)', :n), 'OM008', format('edit %s of order %s has expired', :e, :n), 'too late');
 SELECT is((SELECT state FROM oms.order_edits WHERE edit_id = :e), 'expired', 'seen without anybody writing it');
+SELECT is_empty(format('SELECT * FROM oms.blocked_by(1, %s)', :n), 'it blocks nothing any more');
 SELECT lives_ok(format('SELECT oms.plan_fulfilment(1, %s)', :n), 'and its hold is over');
 SELECT pg_temp.edit(:n, '[{"action": "notes", "gift_note": "z"}]') \g /dev/null
 SELECT is((SELECT string_agg(state, ' ' ORDER BY edit_id) FROM oms.order_edit WHERE order_id = :n AND edit_id >= :e), 'expired open', 'another one opens');
