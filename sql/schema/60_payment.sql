@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS oms.payment (
 	capture_pending			numeric NOT NULL DEFAULT 0,
 	void_pending			numeric NOT NULL DEFAULT 0,
 	refund_pending			numeric NOT NULL DEFAULT 0,
+	tolerance_under			numeric NOT NULL DEFAULT 0,
+	tolerance_over			numeric NOT NULL DEFAULT 0,
 	currency				text NOT NULL REFERENCES oms.currency,
 	method					text NOT NULL CHECK (method <> ''),
 	gateway					text NOT NULL DEFAULT 'manual' CHECK (gateway <> ''),
@@ -48,6 +50,8 @@ COMMENT ON COLUMN oms.payment.authorize_pending IS 'Asked to authorize, not answ
 COMMENT ON COLUMN oms.payment.capture_pending IS 'Asked to capture, not answered yet, in currency; counts against the authorization';
 COMMENT ON COLUMN oms.payment.void_pending IS 'Asked to void, not answered yet, in currency; counts against the authorization';
 COMMENT ON COLUMN oms.payment.refund_pending IS 'Asked to refund, not answered yet, in currency; counts against what was captured';
+COMMENT ON COLUMN oms.payment.tolerance_under IS 'So much less still counts as paid, in currency: payment_tolerance of the channel when the payment was made';
+COMMENT ON COLUMN oms.payment.tolerance_over IS 'So much more does not count as overpaid, in currency: payment_tolerance of the channel when the payment was made';
 COMMENT ON COLUMN oms.payment.currency IS 'ISO 4217, the order''s';
 COMMENT ON COLUMN oms.payment.method IS 'How: card, transfer, cash, invoice, ... as the shop names it';
 COMMENT ON COLUMN oms.payment.gateway IS 'Who carries it out: stripe, paypal, manual, ...';
@@ -179,13 +183,16 @@ SELECT p.merchant_id, p.order_id, count(*)::int AS payments,
 	   sum(p.void_pending) AS void_pending, sum(p.refund_pending) AS refund_pending,
 	   sum(greatest(p.authorized - p.voided - p.void_pending - p.expired - p.captured, 0)) AS held,
 	   sum(greatest(p.authorized - p.voided - p.void_pending - p.expired - p.captured - p.capture_pending, 0)) AS capturable,
-	   sum(greatest(p.captured - p.charged_back - p.refunded - p.refund_pending, 0)) AS refundable
+	   sum(greatest(p.captured - p.charged_back - p.refunded - p.refund_pending, 0)) AS refundable,
+	   max(p.tolerance_under) AS tolerance_under, max(p.tolerance_over) AS tolerance_over
 FROM oms.payment p
 GROUP BY p.merchant_id, p.order_id;
 COMMENT ON VIEW oms.payment_sum IS 'Payments summed per order, in the order''s currency; orders without a payment have no row';
 COMMENT ON COLUMN oms.payment_sum.payments IS 'Payments of the order';
 COMMENT ON COLUMN oms.payment_sum.held IS 'Authorized and neither captured nor given up: the live authorization, pending captures included';
 COMMENT ON COLUMN oms.payment_sum.capturable IS 'What may still be asked to capture';
+COMMENT ON COLUMN oms.payment_sum.tolerance_under IS 'So much less still counts as paid';
+COMMENT ON COLUMN oms.payment_sum.tolerance_over IS 'So much more does not count as overpaid';
 COMMENT ON COLUMN oms.payment_sum.refundable IS 'What may still be asked to refund';
 
 CREATE OR REPLACE VIEW oms.payment_order AS
@@ -197,9 +204,9 @@ SELECT s.merchant_id, s.order_id, s.currency, s.total - s.cancelled_total AS due
 	   CASE
 		WHEN p.captured - p.charged_back > 0 THEN CASE
 			WHEN p.refunded >= p.captured - p.charged_back THEN 'refunded'
-			WHEN p.captured - p.charged_back - p.refunded - p.refund_pending > s.total - s.cancelled_total THEN 'overpaid'
+			WHEN p.captured - p.charged_back - p.refunded - p.refund_pending > s.total - s.cancelled_total + p.tolerance_over THEN 'overpaid'
 			WHEN p.refunded > 0 THEN 'partially_refunded'
-			WHEN p.captured - p.charged_back >= s.total - s.cancelled_total THEN 'paid'
+			WHEN p.captured - p.charged_back >= s.total - s.cancelled_total - p.tolerance_under THEN 'paid'
 			ELSE 'partial' END
 		WHEN s.total = 0 THEN 'paid'
 		WHEN p.held > 0 AND p.held >= s.total - s.cancelled_total THEN 'authorized'
@@ -211,7 +218,7 @@ COMMENT ON VIEW oms.payment_order IS 'Payments of each order, in its currency, a
 COMMENT ON COLUMN oms.payment_order.due_in_all IS 'total - cancelled_total';
 COMMENT ON COLUMN oms.payment_order.held IS 'Authorized and neither captured nor given up: the live authorization, pending captures included';
 COMMENT ON COLUMN oms.payment_order.pending IS 'Asked of gateways and not answered, of all kinds';
-COMMENT ON COLUMN oms.payment_order.state IS 'none; pending (asked, or a part is authorized); authorized (in full); partial (a part is captured); paid; partially_refunded; refunded; overpaid (captured beyond total - cancelled_total, and no refund under way). An order over nothing is paid';
+COMMENT ON COLUMN oms.payment_order.state IS 'none; pending (asked, or a part is authorized); authorized (in full); partial (a part is captured); paid; partially_refunded; refunded; overpaid (captured beyond total - cancelled_total, and no refund under way). Paid and overpaid leave the channels tolerance aside. An order over nothing is paid';
 
 CREATE OR REPLACE VIEW oms.payment_detail AS
 SELECT p.merchant_id, p.payment_id, p.order_id, p.method, p.gateway, p.gateway_reference, p.currency,
@@ -278,7 +285,8 @@ WHERE p.voided > p.authorized
 UNION ALL
 SELECT b.merchant_id, b.order_id, NULL, b.currency, 'overpaid', b.owed, b.owed - b.due
 FROM oms.payment_balance b
-WHERE b.due < 0 AND b.captured > 0 AND -b.due > b.refund_due
+JOIN oms.payment_sum p ON p.merchant_id = b.merchant_id AND p.order_id = b.order_id
+WHERE b.due < 0 AND b.captured > 0 AND -b.due > b.refund_due + p.tolerance_over
 UNION ALL
 SELECT f.merchant_id, f.order_id, NULL, f.currency, 'refund_moved_twice', f.amount, f.moved
 FROM oms.refund f

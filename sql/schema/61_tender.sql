@@ -55,3 +55,62 @@ COMMENT ON COLUMN oms.authorization_expiry.capturable IS 'Authorized and not cap
 COMMENT ON COLUMN oms.authorization_expiry.expires_at IS 'When it lapses (UTC instant): as the gateway said, else the newest authorization and payment_method.lasts';
 COMMENT ON COLUMN oms.authorization_expiry.ships_at IS 'The latest of the order''s ship date and what its waiting lines were promised (UTC instant); null: nothing says that it must wait, or nobody knows';
 COMMENT ON COLUMN oms.authorization_expiry.state IS 'lapsed: past its end; dies_first: ends before the order ships; unknown: a line waits and nobody knows how long; lasts: none of these';
+
+CREATE TABLE IF NOT EXISTS oms.payment_tolerance (
+	merchant_id	int NOT NULL,
+	channel_id	int NOT NULL,
+	under		numeric NOT NULL DEFAULT 0 CHECK (under >= 0),
+	over		numeric NOT NULL DEFAULT 0 CHECK (over >= 0),
+	PRIMARY KEY (merchant_id, channel_id),
+	FOREIGN KEY (merchant_id, channel_id) REFERENCES oms.channel
+);
+COMMENT ON TABLE oms.payment_tolerance IS 'How far what was paid may be from what is owed (bank charges, rounding) before the order counts as partly paid or overpaid. Plain configuration; a payment keeps what was in force when it was made. The difference stays visible and is never spent by itself';
+COMMENT ON COLUMN oms.payment_tolerance.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.payment_tolerance.channel_id IS 'Channel';
+COMMENT ON COLUMN oms.payment_tolerance.under IS 'So much less still counts as paid, in the channel''s currency';
+COMMENT ON COLUMN oms.payment_tolerance.over IS 'So much more does not count as overpaid, in the channel''s currency';
+
+INSERT INTO oms.table_class VALUES ('payment_tolerance', 'merchant', 'payment') ON CONFLICT (table_name) DO NOTHING;
+
+CREATE OR REPLACE VIEW oms.payment_difference AS
+SELECT b.merchant_id, b.order_id, b.currency, b.owed, b.owed - b.due AS paid, -b.due AS difference,
+	   CASE WHEN b.due > p.tolerance_under THEN 'under' WHEN -b.due > p.tolerance_over THEN 'over' ELSE 'within' END AS verdict
+FROM oms.payment_balance b
+JOIN oms.payment_sum p ON p.merchant_id = b.merchant_id AND p.order_id = b.order_id
+WHERE p.captured > 0 AND b.due <> 0 AND p.capturable = 0 AND p.authorize_pending = 0 AND p.capture_pending = 0 AND p.refund_pending = 0
+  AND b.refund_due = 0;
+COMMENT ON VIEW oms.payment_difference IS 'Orders that were paid another amount than they owe, with nothing authorized, asked for or to be refunded that could settle it';
+COMMENT ON COLUMN oms.payment_difference.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.payment_difference.order_id IS 'Order';
+COMMENT ON COLUMN oms.payment_difference.currency IS 'ISO 4217';
+COMMENT ON COLUMN oms.payment_difference.owed IS 'What the order owes, in currency';
+COMMENT ON COLUMN oms.payment_difference.paid IS 'What it has, less what went back';
+COMMENT ON COLUMN oms.payment_difference.difference IS 'paid - owed; below 0: too little';
+COMMENT ON COLUMN oms.payment_difference.verdict IS 'within: the channel''s tolerance; under, over: beyond it';
+
+CREATE OR REPLACE VIEW oms.chargebacks AS
+SELECT c.merchant_id, c.order_id, c.payment_id, c.reference, c.currency, c.amount, c.charged_back_at, c.reversed_at,
+	   CASE WHEN c.taken THEN c.amount ELSE greatest(c.amount - coalesce(c.reversed, c.amount), 0) END AS lost,
+	   CASE WHEN c.amount IS NULL THEN 'unknown' WHEN c.taken THEN 'taken' WHEN c.reversed < c.amount THEN 'won_in_part' ELSE 'won' END AS state
+FROM (
+	SELECT e.merchant_id, p.order_id, e.payment_id, e.event_reference AS reference, p.currency,
+		   max(e.amount) FILTER (WHERE e.kind = 'charged_back') AS amount, max(e.amount) FILTER (WHERE e.kind <> 'charged_back') AS reversed,
+		   max(e.occurred_at) FILTER (WHERE e.kind = 'charged_back') AS charged_back_at,
+		   max(e.occurred_at) FILTER (WHERE e.kind <> 'charged_back') AS reversed_at,
+		   (array_agg(e.kind = 'charged_back' ORDER BY e.occurred_at DESC, e.kind))[1] AS taken
+	FROM oms.payment_event e
+	JOIN oms.payment p ON p.merchant_id = e.merchant_id AND p.payment_id = e.payment_id
+	WHERE e.kind IN ('charged_back', 'chargeback_reversed')
+	GROUP BY e.merchant_id, p.order_id, e.payment_id, e.event_reference, p.currency
+) c;
+COMMENT ON VIEW oms.chargebacks IS 'Chargebacks, one row for each dispute that a gateway told of';
+COMMENT ON COLUMN oms.chargebacks.merchant_id IS 'Merchant';
+COMMENT ON COLUMN oms.chargebacks.order_id IS 'Order';
+COMMENT ON COLUMN oms.chargebacks.payment_id IS 'Payment';
+COMMENT ON COLUMN oms.chargebacks.reference IS 'The gateway''s id of the dispute';
+COMMENT ON COLUMN oms.chargebacks.currency IS 'ISO 4217';
+COMMENT ON COLUMN oms.chargebacks.amount IS 'What was taken back, in currency; null: only a reversal was told of yet';
+COMMENT ON COLUMN oms.chargebacks.charged_back_at IS 'When it was taken (UTC instant)';
+COMMENT ON COLUMN oms.chargebacks.reversed_at IS 'When it was given again (UTC instant); null: not';
+COMMENT ON COLUMN oms.chargebacks.lost IS 'What is gone as it stands, in currency';
+COMMENT ON COLUMN oms.chargebacks.state IS 'taken, won (reversed), won_in_part, or unknown (only a reversal was told of yet)';

@@ -242,6 +242,12 @@ place_hold(const OmsOrderHead *head, const char *kind, const char *reason, Datum
 }
 
 int64
+oms_order_hold_steps(const OmsOrderHead *head, const char *kind, const char *reason, Datum blocks, const char *actor)
+{
+	return place_hold(head, kind, reason, blocks, actor);
+}
+
+int64
 oms_order_hold(const OmsOrderHead *head, const char *kind, const char *reason, const char *actor)
 {
 	return place_hold(head, kind, reason, (Datum) 0, actor);

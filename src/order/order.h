@@ -44,6 +44,9 @@ extern void oms_order_require_live(const OmsOrderHead *head, const char *doing);
 /* Places a hold with the default steps; an open one of the kind is returned instead. */
 extern int64 oms_order_hold(const OmsOrderHead *head, const char *kind, const char *reason, const char *actor);
 
+/* The same that blocks the steps of a text array. */
+extern int64 oms_order_hold_steps(const OmsOrderHead *head, const char *kind, const char *reason, Datum blocks, const char *actor);
+
 /* Releases the open hold of a kind; false when there is none. */
 extern bool oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor, const char *reason);
 

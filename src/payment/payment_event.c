@@ -497,7 +497,9 @@ oms_payment_event_fold(PG_FUNCTION_ARGS)
 	oms_order_refresh_payment(merchant, head.order_id);
 	if (info->role != OMS_PAY_REQUEST)
 		oms_payment_after_fact(&head, &payment, info, facts, n, fact);
-	else if (payment.account_id != 0)
+	if (info->class == OMS_PAY_CHARGEBACK)
+		oms_payment_after_chargeback(&head, &payment, before.charged_back);
+	if (info->role == OMS_PAY_REQUEST && payment.account_id != 0)
 		oms_credit_answer(&payment, info, fact, actor);
 	oms_end();
 	return PointerGetDatum(NULL);

@@ -271,8 +271,8 @@ settle_rest(const OmsPayment *payment, const OmsPaymentFact *facts, int n, const
  * and had nothing to be taken from; without such a refund it stays, visible as
  * overpaid, unless the order had expired unpaid: then it is granted back.
  */
-static void
-move_waiting_refunds(const OmsOrderHead *head)
+void
+oms_payment_move_waiting_refunds(const OmsOrderHead *head)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
 	uint64		n = oms_run(&statements[ST_GRANTED], values, NULL);
@@ -303,7 +303,7 @@ oms_payment_after_fact(const OmsOrderHead *head, const OmsPayment *payment, cons
 	else if (kind->class == OMS_PAY_CAPTURE)
 	{
 		settle_rest(payment, facts, n, fact);
-		move_waiting_refunds(head);
+		oms_payment_move_waiting_refunds(head);
 		if (strcmp(head->lifecycle, "cancelled") == 0 && oms_order_has_expired(head))
 			oms_payment_void_or_refund(head, PG_INT64_MAX, "expiry", head->order_id, "oms", "the order had expired unpaid");
 	}

@@ -97,6 +97,10 @@ extern OmsPaymentFact *oms_payment_facts(int32 merchant, int64 payment_id, int e
 /* payment_flow.c: what follows from a fact */
 extern void oms_payment_after_fact(const OmsOrderHead *head, const OmsPayment *payment, const OmsPaymentKind *kind,
 								   const OmsPaymentFact *facts, int n, const OmsPaymentFact *fact);
+extern void oms_payment_move_waiting_refunds(const OmsOrderHead *head);
+
+/* chargeback.c */
+extern void oms_payment_after_chargeback(const OmsOrderHead *head, const OmsPayment *payment, int64 before);
 
 /* payment_command.c */
 extern void oms_payment_require_not_cancelled(const OmsOrderHead *head, const char *doing);

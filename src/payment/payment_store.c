@@ -33,9 +33,11 @@ enum
 static OmsStatement statements[] = {
 	[ST_CREATE] = {
 		"INSERT INTO oms.payment (merchant_id, order_id, created_at, amount, currency, method, gateway, gateway_reference, actor, "
-		"replaces_id, account_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+		"replaces_id, account_id, tolerance_under, tolerance_over) "
+		"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce(t.under, 0), coalesce(t.over, 0) "
+		"FROM (VALUES (1)) v LEFT JOIN oms.payment_tolerance t ON t.merchant_id = $1 AND t.channel_id = $12 "
 		"ON CONFLICT (merchant_id, gateway, gateway_reference) WHERE gateway_reference IS NOT NULL DO NOTHING RETURNING payment_id",
-		11, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
+		12, {INT4OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT4OID}
 	},
 	[ST_FIND] = {
 		"SELECT payment_id, order_id FROM oms.payment WHERE merchant_id = $1 AND gateway = $2 AND gateway_reference = $3",
@@ -141,8 +143,8 @@ void
 oms_payment_create(const OmsOrderHead *head, OmsPayment *payment, int64 amount, const char *actor)
 {
 	const char *reference = payment->gateway_reference;
-	Datum		values[11];
-	char		nulls[12] = "           ";
+	Datum		values[12];
+	char		nulls[13] = "            ";
 
 	values[0] = Int32GetDatum(head->merchant);
 	values[1] = Int64GetDatum(head->order_id);
@@ -161,6 +163,7 @@ oms_payment_create(const OmsOrderHead *head, OmsPayment *payment, int64 amount, 
 	values[10] = Int64GetDatum(payment->account_id);
 	if (payment->account_id == 0)
 		nulls[10] = 'n';
+	values[11] = Int32GetDatum(head->channel);
 	if (oms_run_guarded(&statements[ST_CREATE], values, nulls) == 0)
 		ereport(ERROR,
 				(errcode(OMS_STATE),

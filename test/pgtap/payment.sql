@@ -184,6 +184,7 @@ SELECT is((SELECT amount FROM oms.payment WHERE payment_id = :p2), 80.00, 'autho
 SELECT oms.record_payment_event(1, :p2, 'captured', 80, 'c');
 SELECT oms.record_payment_event(1, :p2, 'charged_back', 80, 'd', now() - interval '1 hour');
 SELECT is(pg_temp.state(:o), 'none', 'charged back: nothing is paid');
+SELECT oms.release_hold(1, :o, 'chargeback');
 SELECT throws_ok(format('SELECT oms.refund(1, %s, 1)', :p2), 'OM007', NULL, 'what was charged back is not refunded');
 SELECT oms.record_payment_event(1, :p2, 'chargeback_reversed', NULL, 'd');
 SELECT is(pg_temp.state(:o), 'paid', 'reversed: paid');
