@@ -52,7 +52,7 @@ FROM (VALUES
 		'{money,amount,currency,abs,sum,min,max,money_plus,money_minus,money_negative,money_times,number_times_money,money_over_number,money_ratio,money_smaller,money_larger}'),
 	('function', '{app,clerk,warehouse,finance,analyst,connector}',
 		'{money_in,money_out,money_recv,money_send,money_eq,money_ne,money_lt,money_le,money_gt,money_ge,money_cmp,money_hash,money_hash_extended}'),
-	('function', '{app,clerk,warehouse,finance,connector}', '{effective_setting}'),
+	('function', '{app,clerk,warehouse,finance,analyst,connector}', '{effective_setting}'),
 	('function', '{clerk,warehouse,finance,analyst}', '{verify}'),
 	-- Orders
 	('function', '{app,clerk,connector}', '{place_order,place_orders,order_differences,quote_order,accept_quote}'),
@@ -127,6 +127,7 @@ FROM (VALUES
 	('function', '{clerk,finance,warehouse}', '{suggested_refund}'),
 	('function', '{clerk,connector}', '{expire_returns}'),
 	-- Holds by rule
+	('view', '{clerk,warehouse,finance,analyst}', '{order_problem}'),
 	('function', '{clerk,finance}', '{approve_order,reject_order}'),
 	('view', '{clerk,finance,analyst}', '{approval_queue}'),
 	('view', '{}', '{approval_need,verify_approval}'),
