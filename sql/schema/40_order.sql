@@ -74,6 +74,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS sales_order_own_number ON oms.sales_order (mer
 CREATE INDEX IF NOT EXISTS sales_order_customer ON oms.sales_order (merchant_id, customer_id, order_id) WHERE customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS sales_order_guest_email ON oms.sales_order (merchant_id, lower(email) text_pattern_ops) WHERE email IS NOT NULL;
 CREATE INDEX IF NOT EXISTS sales_order_guest_name ON oms.sales_order (merchant_id, lower(ship_to ->> 'name') text_pattern_ops) WHERE customer_id IS NULL;
+CREATE INDEX IF NOT EXISTS sales_order_channel ON oms.sales_order (merchant_id, channel_id, order_id);
+CREATE INDEX IF NOT EXISTS sales_order_held ON oms.sales_order (merchant_id, order_id) WHERE on_hold;
 CREATE INDEX IF NOT EXISTS sales_order_placed_at ON oms.sales_order USING brin (merchant_id, placed_at);
 COMMENT ON TABLE oms.sales_order IS 'Orders. Written by place_order() and its kin; by hand only addresses, contact, instructions, gift note and lifecycle (as far as oms.transition allows) may be changed';
 COMMENT ON COLUMN oms.sales_order.merchant_id IS 'Merchant';

@@ -31,6 +31,7 @@ enum
 	ST_CANCEL_CARTONS,
 	ST_UNDO_COUNTERS,
 	ST_SET_POLICY,
+	ST_IN_PLAN,
 	ST_FOLLOW
 };
 
@@ -122,6 +123,10 @@ static OmsStatement statements[] = {
 	 * Cuts what is planned of the line $3 beyond the location's promises, of
 	 * the youngest fulfilment first, never below what is picked.
 	 */
+	[ST_IN_PLAN] = {
+		"SELECT 1 FROM oms.fulfilment_line WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3 AND quantity > shipped LIMIT 1",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
 	[ST_FOLLOW] = {
 		"WITH " PROMISED_UNITS ", "
 		"open AS (SELECT fl.fulfilment_id, f.location_id, fl.quantity - fl.picked AS spare, fl.quantity - fl.shipped AS units "
@@ -478,7 +483,8 @@ oms_fulfilment_follow(PG_FUNCTION_ARGS)
 	values[1] = oms_row_get(trigdata, row, SPI_fnumber(desc, "order_id"), &isnull);
 	values[2] = oms_row_get(trigdata, row, SPI_fnumber(desc, "line_no"), &isnull);
 	oms_begin_trigger(trigdata);
-	if (oms_run_guarded(&statements[ST_FOLLOW], values, NULL) > 0)
+	/* Most lines that are cancelled are in no plan. */
+	if (oms_run(&statements[ST_IN_PLAN], values, NULL) > 0 && oms_run_guarded(&statements[ST_FOLLOW], values, NULL) > 0)
 		oms_fulfilment_refresh(DatumGetInt32(values[0]), DatumGetInt64(values[1]));
 	oms_end();
 	return PointerGetDatum(NULL);

@@ -212,6 +212,15 @@ is_merged(TriggerData *trigdata, int32 merchant, int64 order_id)
 		oms_run(&statements[ST_MERGED], values, NULL) > 0;
 }
 
+static bool
+has_open_units(int32 merchant, int64 order_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+
+	oms_run(&statements[ST_OPEN_UNITS], values, NULL);
+	return oms_get_int64(0, 1) > 0;
+}
+
 /* AFTER UPDATE row on sales_order, where the lifecycle changed: one event per transition. */
 Datum
 oms_sales_order_moved(PG_FUNCTION_ARGS)
@@ -236,7 +245,7 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
 	/* An order of charges alone is completed by being confirmed; cancelled, its charges fall away. */
-	if (strcmp(to, "confirmed") == 0 || strcmp(to, "cancelled") == 0)
+	if (strcmp(to, "cancelled") == 0 || (strcmp(to, "confirmed") == 0 && !has_open_units(event.merchant, event.order_id)))
 		oms_order_refresh(event.merchant, event.order_id);
 	if (strcmp(to, "confirmed") == 0)
 		oms_reserve_confirmed(event.merchant, event.order_id);

@@ -17,6 +17,7 @@ CREATE TABLE twin.payment_event (LIKE oms.payment_event INCLUDING ALL);
 CREATE TABLE twin.refund (LIKE oms.refund INCLUDING ALL);
 CREATE TABLE twin.event (LIKE oms.event INCLUDING ALL);
 CREATE TABLE twin.task (LIKE oms.task INCLUDING ALL);
+CREATE TABLE twin.order_edit (LIKE oms.order_edit INCLUDING ALL);
 CREATE TABLE twin.transition (LIKE oms.transition INCLUDING ALL);
 ALTER TABLE twin.order_line ADD CONSTRAINT order_line_counters CHECK (ordered > 0 AND cancelled >= 0 AND allocated >= 0 AND backordered >= 0
 	AND allocated + backordered + shipped + cancelled <= ordered AND delivered <= shipped AND shipped <= packed AND packed <= picked
@@ -35,7 +36,7 @@ INSERT INTO twin.event SELECT * FROM oms.event;
 INSERT INTO twin.task SELECT * FROM oms.task;
 INSERT INTO twin.transition SELECT * FROM oms.transition;
 SELECT setval(pg_get_serial_sequence('twin.' || t, c), 1000000000) FROM (VALUES ('payment_event', 'event_id'), ('event', 'event_id'), ('task', 'task_id'),
-	('order_hold', 'hold_id'), ('refund', 'refund_id'), ('reservation', 'reservation_id')) v (t, c);
+	('order_hold', 'hold_id'), ('order_edit', 'edit_id'), ('refund', 'refund_id'), ('reservation', 'reservation_id')) v (t, c);
 
 CREATE FUNCTION twin.units_share(total numeric, units int, from_unit int, to_unit int, exponent int) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -432,6 +433,86 @@ BEGIN
 		EXIT WHEN over <= 0;
 		over := over - twin.move_refund(merchant, id, r.refund_id, over);
 	END LOOP;
+END $$;
+
+-- Edits of quantities, as a change set: opened, then confirmed.
+CREATE FUNCTION twin.edit_order(merchant int, id bigint, changes jsonb, reason text DEFAULT NULL) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	o twin.sales_order := twin.lock_order(merchant, id);
+	c record;
+	l twin.order_line;
+	edit bigint;
+BEGIN
+	PERFORM twin.no_hold(merchant, id, 'edit');
+	IF o.lifecycle NOT IN ('placed', 'confirmed') THEN
+		RAISE EXCEPTION 'order % is %', id, o.lifecycle USING ERRCODE = 'OM008';
+	END IF;
+	UPDATE twin.order_edit e SET state = 'expired', closed_at = now() WHERE e.merchant_id = merchant AND e.order_id = id AND e.state = 'open' AND e.expires_at <= now();
+	IF EXISTS (SELECT 1 FROM twin.order_edit e WHERE e.merchant_id = merchant AND e.order_id = id AND e.state = 'open') THEN
+		RAISE EXCEPTION 'order % has an open edit', id USING ERRCODE = 'OM008';
+	END IF;
+	FOR c IN SELECT (x ->> 'line')::int AS line, (x ->> 'quantity')::int AS quantity, x ->> 'action' AS action FROM jsonb_array_elements(changes) x
+	LOOP
+		SELECT * INTO l FROM twin.order_line WHERE merchant_id = merchant AND order_id = id AND line_no = c.line;
+		IF NOT FOUND OR c.action <> 'quantity' OR c.quantity < l.picked THEN
+			RAISE EXCEPTION 'the change is malformed' USING ERRCODE = 'OM003';
+		END IF;
+	END LOOP;
+	INSERT INTO twin.order_edit (merchant_id, order_id, state, discount_policy, changes, opened_at, expires_at, opened_by, reason)
+	VALUES ($1, $2, 'open', 'keep', $3, now(), now() + interval '1 day', current_user, $4) RETURNING edit_id INTO edit;
+	PERFORM twin.log(merchant, id, 'order', id, 'order.edit_opened', reason, jsonb_build_object('edit', edit));
+	RETURN edit;
+END $$;
+
+CREATE FUNCTION twin.confirm_edit(merchant int, id bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	o twin.sales_order := twin.lock_order(merchant, id);
+	e twin.order_edit;
+	c record;
+	l twin.order_line;
+	more int;
+	amount numeric;
+	tax_now numeric;
+	paid numeric;
+BEGIN
+	SELECT * INTO e FROM twin.order_edit WHERE merchant_id = merchant AND order_id = id AND state = 'open';
+	IF NOT FOUND OR e.expires_at <= now() THEN
+		RAISE EXCEPTION 'order % has no open edit', id USING ERRCODE = 'OM002';
+	END IF;
+	PERFORM twin.no_hold(merchant, id, 'edit');
+	FOR c IN SELECT (x ->> 'line')::int AS line, (x ->> 'quantity')::int AS quantity FROM jsonb_array_elements(e.changes) x
+	LOOP
+		SELECT * INTO l FROM twin.order_line WHERE merchant_id = merchant AND order_id = id AND line_no = c.line;
+		more := c.quantity - (l.ordered - l.cancelled);
+		IF c.quantity < l.picked THEN
+			RAISE EXCEPTION 'line % has % picked units', c.line, l.picked USING ERRCODE = 'OM007';
+		ELSIF more < 0 THEN
+			PERFORM twin.cancel_line(merchant, id, c.line, -more);
+		ELSIF more > 0 THEN
+			INSERT INTO twin.reservation (merchant_id, location_id, item_id, order_id, line_no, quantity) VALUES (merchant, 1, l.item_id, id, c.line, more);
+			amount := round(l.unit_price * (l.ordered + more), 2) - l.discount;
+			tax_now := CASE WHEN o.tax_included THEN round(amount * l.tax_rate / (1 + l.tax_rate), 2) ELSE round(amount * l.tax_rate, 2) END;
+			PERFORM set_config('twin.command', 'on', true);
+			UPDATE twin.order_line SET ordered = ordered + more, allocated = allocated + more, tax = tax_now,
+				total = amount + CASE WHEN o.tax_included THEN 0 ELSE tax_now END WHERE merchant_id = merchant AND order_id = id AND line_no = c.line;
+		END IF;
+	END LOOP;
+	PERFORM set_config('twin.command', 'on', true);
+	UPDATE twin.sales_order s SET subtotal = t.subtotal, discount = t.discount, tax = t.tax + t.charge_tax, total = t.total + t.charge_total
+		FROM (SELECT sum(round(ordered * unit_price, 2)) AS subtotal, sum(discount) AS discount, sum(tax) AS tax, sum(total) AS total,
+			coalesce((SELECT sum(c.tax) FROM twin.order_charge c WHERE c.merchant_id = merchant AND c.order_id = id), 0) AS charge_tax,
+			coalesce((SELECT sum(c.total) FROM twin.order_charge c WHERE c.merchant_id = merchant AND c.order_id = id), 0) AS charge_total
+			FROM twin.order_line WHERE merchant_id = merchant AND order_id = id) t
+		WHERE s.merchant_id = merchant AND s.order_id = id;
+	PERFORM set_config('twin.command', '', true);
+	PERFORM twin.refresh(merchant, id);
+	SELECT coalesce(sum(authorized - voided - void_pending - expired - captured) + sum(captured - charged_back - refunded - refund_pending), 0) INTO paid
+		FROM twin.payment WHERE merchant_id = merchant AND order_id = id;
+	UPDATE twin.order_edit ed SET state = 'confirmed', closed_at = now(), closed_by = current_user, revision = s.revision, total_before = o.total - o.cancelled_total,
+		total_after = s.total - s.cancelled_total, given_back = 0, to_pay = greatest(s.total - s.cancelled_total - paid, 0)
+		FROM twin.sales_order s WHERE s.merchant_id = merchant AND s.order_id = id AND ed.merchant_id = merchant AND ed.order_id = id AND ed.edit_id = e.edit_id;
+	PERFORM twin.log(merchant, id, 'order', id, 'order.edited', NULL, jsonb_build_object('edit', e.edit_id, 'changes', e.changes));
+	RETURN e.edit_id;
 END $$;
 
 ANALYZE twin.sales_order, twin.order_line, twin.reservation, twin.stock, twin.payment, twin.payment_event, twin.event;

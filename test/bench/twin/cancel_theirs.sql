@@ -1,0 +1,1 @@
+select twin.cancel_order(1, w.order_id) from (select nextval('bench.cancel_theirs') as n offset 0) s join bench.work w on w.op = 'cancel' and w.n = s.n;
