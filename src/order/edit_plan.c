@@ -20,6 +20,7 @@ enum
 	ST_ORDER,
 	ST_LINES,
 	ST_CHARGES,
+	ST_INVOICED,
 	ST_PARTS,
 	ST_USED,
 	ST_SHIPPING_REFUNDED
@@ -27,21 +28,23 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_ORDER] = {
-		"SELECT subtotal, discount, shipping, charges, tax, total, cancelled_total, ship_to::text, bill_to::text, instructions, gift_note "
+		"SELECT subtotal, discount, shipping, charges, tax, total, cancelled_total, ship_to::text, bill_to::text, instructions, gift_note, "
+		"EXISTS (SELECT FROM oms.invoice i WHERE i.merchant_id = $1 AND i.order_id = $2) "
 		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_LINES] = {
 		"SELECT line_no, item_id, sku, picked, shipped, ordered, cancelled, allocated, backordered, "
-		"unit_price, discount, tax_rate, tax, total, EXISTS (SELECT FROM oms.invoiced i "
-		"WHERE i.merchant_id = $1 AND i.order_id = $2 AND i.line_no = l.line_no) "
-		"FROM oms.order_line l WHERE merchant_id = $1 AND order_id = $2 ORDER BY line_no",
+		"unit_price, discount, tax_rate, tax, total FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 ORDER BY line_no",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_CHARGES] = {
-		"SELECT charge_no, kind, description, amount, tax_rate, tax, total, EXISTS (SELECT FROM oms.invoiced i "
-		"WHERE i.merchant_id = $1 AND i.order_id = $2 AND i.charge_no = c.charge_no) FROM oms.order_charge c "
+		"SELECT charge_no, kind, description, amount, tax_rate, tax, total FROM oms.order_charge "
 		"WHERE merchant_id = $1 AND order_id = $2 ORDER BY charge_no",
+		2, {INT4OID, INT8OID}
+	},
+	[ST_INVOICED] = {
+		"SELECT DISTINCT coalesce(line_no, 0), coalesce(charge_no, 0) FROM oms.invoiced WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 	/* Parts of a kit line as they were at placement. */
@@ -72,7 +75,8 @@ static const char *const charge_fields[] = {"action", "kind", "description", "am
 static const char *const shipping_fields[] = {"action", "amount", NULL};
 static const char *const notes_fields[] = {"action", "instructions", "gift_note", NULL};
 
-static void
+/* Reads the order's own columns; true when invoices were issued for it. */
+static bool
 read_order(OmsEdit *edit)
 {
 	Datum		values[2] = {Int32GetDatum(edit->head->merchant), Int64GetDatum(edit->head->order_id)};
@@ -89,6 +93,7 @@ read_order(OmsEdit *edit)
 	edit->was.cancelled_total = oms_get_money(0, 7, exponent);
 	for (i = 0; i < OMS_EDIT_TEXTS; i++)
 		edit->texts[i] = edit->texts_were[i] = oms_get_text(0, 8 + i);
+	return oms_get_bool(0, 8 + OMS_EDIT_TEXTS);
 }
 
 static void
@@ -119,7 +124,6 @@ read_lines(OmsEdit *edit)
 		line->was.tax_rate = oms_numeric_to_scaled(oms_get(i, 12, &isnull), OMS_PRICE_SCALE, "tax_rate");
 		line->was.tax = oms_get_money(i, 13, exponent);
 		line->was.total = oms_get_money(i, 14, exponent);
-		line->invoiced = oms_get_bool(i, 15);
 		line->now = line->was;
 	}
 }
@@ -145,8 +149,27 @@ read_charges(OmsEdit *edit, int nactions)
 		charge->was.tax_rate = oms_numeric_to_scaled(oms_get(i, 5, &isnull), OMS_PRICE_SCALE, "tax_rate");
 		charge->was.tax = oms_get_money(i, 6, exponent);
 		charge->was.total = oms_get_money(i, 7, exponent);
-		charge->invoiced = oms_get_bool(i, 8);
 		charge->now = charge->was;
+	}
+}
+
+/* Marks lines and charges that stand on an invoice. */
+static void
+read_invoiced(OmsEdit *edit)
+{
+	Datum		values[2] = {Int32GetDatum(edit->head->merchant), Int64GetDatum(edit->head->order_id)};
+	uint64		rows = oms_run(&statements[ST_INVOICED], values, NULL);
+	uint64		row;
+	int			i;
+
+	for (row = 0; row < rows; row++)
+	{
+		for (i = 0; i < edit->nlines; i++)
+			if (edit->lines[i].line_no == oms_get_int32(row, 1))
+				edit->lines[i].invoiced = true;
+		for (i = 0; i < edit->ncharges; i++)
+			if (edit->charges[i].charge_no == oms_get_int32(row, 2))
+				edit->charges[i].invoiced = true;
 	}
 }
 
@@ -712,6 +735,7 @@ oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount)
 {
 	OmsEdit    *edit = palloc0(sizeof(OmsEdit));
 	JsonbContainer *array = &DatumGetJsonbP(changes)->root;
+	bool		invoiced;
 	int			n;
 	int			i;
 
@@ -721,9 +745,11 @@ oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount)
 	n = (int) JsonContainerSize(array);
 	edit->head = head;
 	edit->keep_discount = keep_discount;
-	read_order(edit);
+	invoiced = read_order(edit);
 	read_lines(edit);
 	read_charges(edit, n);
+	if (invoiced)
+		read_invoiced(edit);
 	edit->draft = new_draft(edit, n);
 	edit->rounding = edit->draft->rounding;
 	for (i = 0; i < n; i++)
