@@ -10,6 +10,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_lot
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_expiry
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_split
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_quote
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_unit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_approval
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_edit

@@ -106,8 +106,8 @@ wait_for_reference(const OmsDraft *draft)
  * returns the order's id, which is the first one's when the external reference
  * was there before.
  */
-static int64
-place(OmsDraft *draft, const char *key, int64 claimed)
+int64
+oms_draft_place(OmsDraft *draft, const char *key, int64 claimed)
 {
 	int64		order_id;
 
@@ -142,7 +142,7 @@ oms_place_order_document(PG_FUNCTION_ARGS)
 	oms_begin();
 	oms_command(actor, NULL, key);
 	if (!is_repeated(fcinfo, 2, merchant, key, &order_id))
-		order_id = place(oms_draft_from_document(merchant, PG_GETARG_DATUM(1), actor), key, order_id);
+		order_id = oms_draft_place(oms_draft_from_document(merchant, PG_GETARG_DATUM(1), actor), key, order_id);
 	oms_end();
 	PG_RETURN_INT64(order_id);
 }
@@ -202,7 +202,7 @@ oms_place_order_arrays(PG_FUNCTION_ARGS)
 			draft->ship_to = PG_GETARG_DATUM(6);
 		}
 		read_arrays(draft, PG_GETARG_ARRAYTYPE_P(3), PG_GETARG_ARRAYTYPE_P(4));
-		order_id = place(draft, key, order_id);
+		order_id = oms_draft_place(draft, key, order_id);
 	}
 	oms_end();
 	PG_RETURN_INT64(order_id);

@@ -14,4 +14,7 @@
  */
 extern int64 oms_draft_existing(OmsDraft *draft);
 
+/* Places a draft, under an id that a request key has claimed for it (null and 0: none). */
+extern int64 oms_draft_place(OmsDraft *draft, const char *key, int64 claimed);
+
 #endif							/* OMS_PLACE_H */
