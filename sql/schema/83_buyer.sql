@@ -8,9 +8,11 @@ CREATE TABLE IF NOT EXISTS oms.buyer_account (
 	checks			bigint NOT NULL DEFAULT 0,
 	credit_limit	numeric CHECK (credit_limit >= 0),
 	currency		text NOT NULL REFERENCES oms.currency,
+	terms			text,
 	PRIMARY KEY (merchant_id, account_id),
 	FOREIGN KEY (merchant_id, customer_id) REFERENCES oms.customer,
 	FOREIGN KEY (merchant_id, company_id) REFERENCES oms.company,
+	FOREIGN KEY (merchant_id, terms) REFERENCES oms.payment_term,
 	CONSTRAINT buyer_account_party CHECK (num_nonnulls(customer_id, company_id) = 1)
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX IF NOT EXISTS buyer_account_customer ON oms.buyer_account (merchant_id, customer_id) WHERE customer_id IS NOT NULL;
@@ -24,6 +26,7 @@ COMMENT ON COLUMN oms.buyer_account.company_id IS 'Company it is of: orders of i
 COMMENT ON COLUMN oms.buyer_account.checks IS 'Counts the checks: written by each, so that of two concurrent ones in snapshots the second must try again';
 COMMENT ON COLUMN oms.buyer_account.credit_limit IS 'Most that may be owed, in currency; null: no limit';
 COMMENT ON COLUMN oms.buyer_account.currency IS 'ISO 4217. Orders in another currency are held, since amounts of two are not added';
+COMMENT ON COLUMN oms.buyer_account.terms IS 'Payment terms that orders get when they are placed; null: none';
 
 INSERT INTO oms.table_class VALUES ('buyer_account', 'merchant', 'payment') ON CONFLICT (table_name) DO NOTHING;
 

@@ -27,6 +27,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_cred
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_fulfilment
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_returns
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_invoice
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_terms
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_event
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_trigger;
 COMMENT ON VIEW oms.verify_all IS 'Every broken invariant of every merchant; oms.verify(merchant) asks for one';

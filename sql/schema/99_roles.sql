@@ -120,9 +120,10 @@ FROM (VALUES
 	('function', '{finance}', '{issue_credit,import_settlement,reconcile}'),
 	('function', '{finance,connector}', '{issue_invoice,issue_credit_note,void_invoice}'),
 	('view', '{clerk,finance,analyst,connector}', '{invoices,invoice_lines,invoice_tax,invoice_balance,to_invoice}'),
-	('view', '{}', '{invoiced,verify_invoice,credit_use}'),
+	('view', '{}', '{invoiced,verify_invoice,verify_terms,credit_use,order_calendar}'),
 	('function', '{clerk,finance}', '{check_credit}'),
-	('view', '{clerk,finance,analyst}', '{credit_exposure}'),
+	('function', '{clerk,finance}', '{set_terms}'),
+	('view', '{clerk,finance,analyst}', '{credit_exposure,payment_due,receivable,receivable_ageing}'),
 	-- Returns
 	('function', '{app,clerk,connector}', '{request_return,cancel_return,returnable}'),
 	('function', '{clerk,warehouse}', '{decide_return,receive_return,inspect_return,close_return}'),

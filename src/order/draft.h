@@ -135,6 +135,7 @@ typedef struct OmsDraft
 	bool		judged;			/* written as placed, then judged by rules */
 	bool		confirm_judged;	/* to be confirmed after that */
 	const char *over_credit;	/* why its account does not allow it; null: it does */
+	const char *terms;			/* of payment, of its account; null: none */
 	uint64		catalogue;		/* mark of what it was resolved by */
 	int			nwaiting;		/* lines with units backordered */
 	Datum		placed_event;	/* data of its event, once added */

@@ -437,6 +437,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 	bool		promoted = false;
 	bool		exempt = false;
 	bool		foreign = false;
+	bool		terms = false;
 	int			i;
 
 	oms_credit_admit(drafts, n);
@@ -471,6 +472,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 		promoted = promoted || drafts[i]->ngiven > 0;
 		exempt = exempt || drafts[i]->certificate != NULL;
 		foreign = foreign || drafts[i]->foreign;
+		terms = terms || drafts[i]->terms != NULL;
 	}
 	if (!references)
 		oms_rows_insert(&statements[ST_ALL], sets, 4);
@@ -484,6 +486,8 @@ oms_draft_write(OmsDraft **drafts, int n)
 		oms_rows_insert(&statements[ST_CHARGES], &charges, 1);
 	if (sourced)
 		oms_sourcing_write(drafts, n);
+	if (terms)
+		oms_terms_write(drafts, n);
 	if (scheduled)
 		oms_schedule_write(drafts, n);
 	if (promoted)

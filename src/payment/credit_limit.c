@@ -35,8 +35,8 @@ static OmsStatement statements[] = {
 		"WITH l AS (SELECT account_id FROM oms.buyer_account WHERE merchant_id = $1 "
 		"AND (customer_id = ANY ($2) OR company_id = ANY ($3)) ORDER BY account_id FOR NO KEY UPDATE), "
 		"u AS (UPDATE oms.buyer_account a SET checks = a.checks + 1 FROM l WHERE a.merchant_id = $1 AND a.account_id = l.account_id "
-		"RETURNING a.account_id, a.company_id, a.customer_id, a.credit_limit, a.currency) "
-		"SELECT account_id, company_id, customer_id, credit_limit, currency FROM u ORDER BY company_id NULLS LAST",
+		"RETURNING a.account_id, a.company_id, a.customer_id, a.credit_limit, a.currency, a.terms) "
+		"SELECT account_id, company_id, customer_id, credit_limit, currency, terms FROM u ORDER BY company_id NULLS LAST",
 		3, {INT4OID, INT8ARRAYOID, INT8ARRAYOID}
 	},
 	[ST_EXPOSURE] = {
@@ -67,6 +67,7 @@ typedef struct Account
 	int64		exposure;
 	int			exponent;
 	char		currency[4];
+	char	   *terms;			/* null: none */
 } Account;
 
 /* Whether there are accounts at all. */
@@ -102,6 +103,7 @@ lock_accounts(int32 merchant, Datum *customers, int ncustomers, Datum *companies
 		account->customer_id = oms_get_int64(i, 3);
 		account->limited = !oms_is_null(i, 4);
 		strlcpy(account->currency, oms_get_text(i, 5), sizeof(account->currency));
+		account->terms = oms_get_text(i, 6);
 		account->exponent = oms_currency_exponent(account->currency);
 		account->limit = oms_get_money(i, 4, account->exponent);
 	}
@@ -172,9 +174,13 @@ oms_credit_admit(OmsDraft **drafts, int n)
 		return;
 	naccounts = lock_accounts(drafts[0]->merchant, customers, ncustomers, companies, ncompanies, 0, &accounts);
 	for (i = 0; i < n; i++)
-		if (drafts[i]->customer_id != 0)
-			drafts[i]->over_credit = refused(account_of(accounts, naccounts, drafts[i]->customer_id, drafts[i]->company_id),
-											 drafts[i]->currency, drafts[i]->total);
+	{
+		Account    *account = drafts[i]->customer_id == 0 ? NULL :
+			account_of(accounts, naccounts, drafts[i]->customer_id, drafts[i]->company_id);
+
+		drafts[i]->over_credit = refused(account, drafts[i]->currency, drafts[i]->total);
+		drafts[i]->terms = account == NULL ? NULL : account->terms;
+	}
 }
 
 bool
