@@ -130,6 +130,8 @@ FROM (VALUES
 	('function', '{clerk,finance,warehouse}', '{suggested_refund}'),
 	('function', '{clerk,connector}', '{expire_returns}'),
 	-- Holds by rule
+	('function', '{clerk,warehouse,finance}', '{assign_order,tag_order,untag_order,add_note}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{order_desk,tagged_order,order_notes}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{order_problem}'),
 	('function', '{clerk,finance}', '{approve_order,reject_order}'),
 	('view', '{clerk,finance,analyst}', '{approval_queue}'),
