@@ -59,6 +59,19 @@ SELECT oms.pay_with_credit(1, :o, :'code') AS p \gset
 SELECT oms.cancel_order(1, :o);
 SELECT is(pg_temp.balance(:card), 65.00, 'a cancelled order gives all back');
 
+-- Capture on shipment, by rank: the card pays first, and is taken from at once.
+INSERT INTO oms.payment_method (merchant_id, method, charge_rank) VALUES (1, 'gift_card', 1);
+SELECT oms.place_order(1, '{"channel": 1, "tax_included": true, "email": "pay@example.test", "ship_to": {"name": "Pay Er", "street": "1 High Street", "city": "Town", "postcode": "1", "country": "DE"},
+	"lines": [{"sku": "PAY-1", "quantity": 2, "unit_price": "40"}]}') AS o \gset
+SELECT oms.split_payment(1, :o, jsonb_build_array(jsonb_build_object('method', 'card', 'amount', '20'), jsonb_build_object('code', :'code', 'amount', '60')));
+SELECT oms.record_payment_event(1, payment_id, 'authorized', 20, 'a') FROM oms.payment WHERE order_id = :o AND method = 'card';
+SELECT oms.ship_order(1, :o);
+SELECT results_eq(format('SELECT method, captured, capture_pending FROM oms.payment WHERE order_id = %s ORDER BY method', :o),
+	$$VALUES ('card', 0.00, 20.00), ('gift_card', 60.00, 0.00)$$, 'shipped: the card''s share is captured, the gateway is asked for the rest');
+SELECT oms.refund(1, payment_id, 60) FROM oms.payment WHERE order_id = :o AND method = 'gift_card';
+SELECT is(pg_temp.balance(:card), 65.00, 'and it has it all again');
+DELETE FROM oms.payment_method WHERE merchant_id = 1;
+
 -- 3. Limits.
 SELECT pg_temp.new_order(100) AS o \gset
 SELECT throws_ok(format('SELECT oms.pay_with_credit(1, %s, %L, amount => 65.01)', :o, :'code'), 'OM007', NULL, 'not more than the balance');
