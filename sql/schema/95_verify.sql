@@ -11,6 +11,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_orde
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_expiry
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_split
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_quote
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_blanket
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_unit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_approval
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_edit
