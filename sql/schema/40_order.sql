@@ -67,6 +67,8 @@ CREATE TABLE IF NOT EXISTS oms.sales_order (
 	gift_note			text,
 	origin				text NOT NULL,
 	actor				text NOT NULL,
+	workflow_id			int,
+	state				text,
 	PRIMARY KEY (merchant_id, order_id)
 ) WITH (fillfactor = 90);
 CREATE UNIQUE INDEX IF NOT EXISTS sales_order_external_ref ON oms.sales_order (merchant_id, channel_id, external_ref) WHERE external_ref IS NOT NULL;
@@ -77,7 +79,7 @@ CREATE INDEX IF NOT EXISTS sales_order_guest_name ON oms.sales_order (merchant_i
 CREATE INDEX IF NOT EXISTS sales_order_channel ON oms.sales_order (merchant_id, channel_id, order_id);
 CREATE INDEX IF NOT EXISTS sales_order_held ON oms.sales_order (merchant_id, order_id) WHERE on_hold;
 CREATE INDEX IF NOT EXISTS sales_order_placed_at ON oms.sales_order USING brin (merchant_id, placed_at);
-COMMENT ON TABLE oms.sales_order IS 'Orders. Written by place_order() and its kin; by hand only addresses, contact, instructions, gift note and lifecycle (as far as oms.transition allows) may be changed';
+COMMENT ON TABLE oms.sales_order IS 'Orders. Written by place_order() and its kin; by hand only addresses, contact, instructions, gift note, lifecycle and state (as far as oms.transition or its workflow allows) may be changed';
 COMMENT ON COLUMN oms.sales_order.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.sales_order.channel_id IS 'Channel the order came by';
 COMMENT ON COLUMN oms.sales_order.order_id IS 'Order; rises with time but may have gaps';
@@ -110,6 +112,8 @@ COMMENT ON COLUMN oms.sales_order.instructions IS 'Special instructions, shown t
 COMMENT ON COLUMN oms.sales_order.gift_note IS 'Note for the recipient; its presence makes a gift order, whose slip shows no price';
 COMMENT ON COLUMN oms.sales_order.origin IS 'How it was entered: the document''s origin, else api';
 COMMENT ON COLUMN oms.sales_order.actor IS 'Who entered it';
+COMMENT ON COLUMN oms.sales_order.workflow_id IS 'Version of the workflow it was placed under; null: its lifecycle goes by oms.transition';
+COMMENT ON COLUMN oms.sales_order.state IS 'State of its workflow (workflow_state), whose core state lifecycle is; null: none';
 
 -- The chain of the counters' inequalities stands in order_line_guard(), which every writer meets: as a CHECK
 -- it costs a tenth of a small order, because PostgreSQL reads the expression anew for each statement.
@@ -266,7 +270,7 @@ CREATE OR REPLACE TRIGGER sales_order_guard BEFORE INSERT OR UPDATE OR DELETE ON
 CREATE OR REPLACE TRIGGER sales_order_truncate BEFORE TRUNCATE ON oms.sales_order
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_parent('Orders are kept; drop the database of a test instead.');
 CREATE OR REPLACE TRIGGER sales_order_moved AFTER UPDATE ON oms.sales_order
-	FOR EACH ROW WHEN (old.lifecycle IS DISTINCT FROM new.lifecycle) EXECUTE FUNCTION oms.sales_order_moved();
+	FOR EACH ROW WHEN (old.lifecycle IS DISTINCT FROM new.lifecycle OR old.state IS DISTINCT FROM new.state) EXECUTE FUNCTION oms.sales_order_moved();
 CREATE OR REPLACE TRIGGER order_line_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_line
 	FOR EACH ROW EXECUTE FUNCTION oms.order_line_guard();
 CREATE OR REPLACE TRIGGER order_line_truncate BEFORE TRUNCATE ON oms.order_line

@@ -7,11 +7,14 @@ SELECT o.merchant_id, o.order_id, coalesce(o.number, c.number_prefix || o.order_
 	   o.currency, o.tax_included, o.subtotal, o.discount, o.shipping, o.charges, o.tax, o.total, o.cancelled_total,
 	   o.customer_id, o.company_id, coalesce(o.ship_to ->> 'name', u.name) AS name, coalesce(o.email, u.email) AS email,
 	   coalesce(o.phone, u.phone) AS phone, coalesce(o.language, u.language, c.language) AS language,
-	   o.ship_to, coalesce(o.bill_to, o.ship_to) AS bill_to, o.instructions, o.gift_note, o.origin, o.actor, o.revision
+	   o.ship_to, coalesce(o.bill_to, o.ship_to) AS bill_to, o.instructions, o.gift_note, o.origin, o.actor, o.revision,
+	   coalesce(o.state, o.lifecycle) AS state, o.workflow_id
 FROM oms.sales_order o
 JOIN oms.channel c ON c.merchant_id = o.merchant_id AND c.channel_id = o.channel_id
 LEFT JOIN oms.customer u ON u.merchant_id = o.merchant_id AND u.customer_id = o.customer_id;
 COMMENT ON VIEW oms.orders IS 'Orders as people read them: one row each, with number, channel and customer spelled out';
+COMMENT ON COLUMN oms.orders.state IS 'State of its workflow; without one the lifecycle';
+COMMENT ON COLUMN oms.orders.workflow_id IS 'Version of the workflow it was placed under; null: none';
 COMMENT ON COLUMN oms.orders.channel IS 'Code of the channel';
 COMMENT ON COLUMN oms.orders.number IS 'Own number, else the channel''s prefix and the order id';
 COMMENT ON COLUMN oms.orders.placed_at IS 'Instant (UTC)';

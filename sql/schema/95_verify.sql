@@ -8,6 +8,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_cost
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_count
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_lot
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_order
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_workflow
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_expiry
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_split
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_quote

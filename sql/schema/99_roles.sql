@@ -60,6 +60,9 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{cancel_order,cancel_line}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{hold}'),
 	('function', '{clerk,finance}', '{release_hold,transition}'),
+	('function', '{clerk,warehouse,finance}', '{perform_action}'),
+	('function', '{clerk,finance,analyst}', '{workflow_findings}'),
+	('view', '{}', '{verify_workflow}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{blocked_by}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{order_blocked}'),
 	('function', '{clerk}', '{edit_order,preview_edit,confirm_edit,decline_edit,split_order,merge_orders}'),
@@ -156,7 +159,7 @@ FROM (VALUES
 	('view', '{}', '{verify_transfer,verify_count,verify_item}'),
 	('function', '{}', '{item_kind_guard}'),
 	-- The owner alone
-	('function', '{}', '{install,set_setting,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
+	('function', '{}', '{install,set_setting,define_workflow,activate_workflow,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
 	-- Internal
 	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed,track_secret_seed}'),
 	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines,map_units}'),

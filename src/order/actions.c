@@ -6,11 +6,16 @@
  */
 #include "core/oms.h"
 
+#include "utils/array.h"
+
+#include "order/workflow.h"
+
 PG_FUNCTION_INFO_V1(oms_allowed_actions);
 PG_FUNCTION_INFO_V1(oms_fulfilment_actions);
 
 enum
 {
+	ST_WORKFLOW_OF,
 	ST_ORDER,
 	ST_ORDER_OF,
 	ST_FULFILMENT
@@ -24,7 +29,7 @@ enum
  */
 #define OF_ORDER \
 	"o AS (" \
-	" SELECT x.lifecycle, x.on_hold, x.fulfilment_state, b.due, b.due - b.capturable - b.authorize_pending AS unsecured, " \
+	" SELECT x.lifecycle, x.workflow_id, x.on_hold, x.fulfilment_state, b.due, b.due - b.capturable - b.authorize_pending AS unsecured, " \
 	"  coalesce((SELECT array_agg(h.kind || ':' || s) FROM oms.order_hold h, unnest(h.blocks) s " \
 	"   WHERE h.merchant_id = $1 AND h.order_id = $2 AND h.released_at IS NULL " \
 	"   AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = $1 AND e.order_id = $2 " \
@@ -73,6 +78,11 @@ enum
 	"ORDER BY a.no, a.action "
 
 static OmsStatement statements[] = {
+	[ST_WORKFLOW_OF] = {
+		"SELECT workflow_id, state FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 AND workflow_id IS NOT NULL",
+		2, {INT4OID, INT8OID}
+	},
+	/* $3 to $5: the actions of the order's workflow, the lifecycle that each leads to, null for the same, and why it does not; $6: why it is not cancelled */
 	[ST_ORDER] = {
 		"WITH " OF_ORDER ", p AS ("
 		" SELECT coalesce(bool_or(p.capturable > 0), false) AS capturable, coalesce(bool_or(p.refundable > 0), false) AS refundable "
@@ -88,7 +98,11 @@ static OmsStatement statements[] = {
 		"a (no, action, step, obstacle) AS ("
 		" SELECT 10, t.action, CASE t.to_state WHEN 'confirmed' THEN 'confirm' END, "
 		"  CASE WHEN t.to_state = 'completed' AND s.open > 0 THEN 'units are neither shipped nor cancelled' END "
-		" FROM o CROSS JOIN s JOIN oms.transition t ON t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state <> 'cancelled' "
+		" FROM o CROSS JOIN s JOIN oms.transition t ON t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state <> 'cancelled' AND o.workflow_id IS NULL "
+		" UNION ALL "
+		" SELECT 10, t.action, CASE t.core WHEN 'confirmed' THEN 'confirm' END, coalesce(t.obstacle, "
+		"  CASE WHEN t.core IN ('completed', 'cancelled') AND s.open > 0 THEN 'units are neither shipped nor cancelled' END) "
+		" FROM s CROSS JOIN unnest($3, $4, $5) t (action, core, obstacle) "
 		" UNION ALL "
 		" SELECT v.no, v.action, v.step, v.obstacle "
 		" FROM o CROSS JOIN s CROSS JOIN p CROSS JOIN w CROSS JOIN plan CROSS JOIN LATERAL (VALUES "
@@ -111,12 +125,12 @@ static OmsStatement statements[] = {
 		"  (50, 'hold', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' END), "
 		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold THEN 'no hold is open' END), "
 		"  (60, 'cancel_line', 'cancel', CASE WHEN NOT s.cancellable THEN 'all units are picked, shipped or cancelled' END), "
-		"  (61, 'cancel_order', 'cancel', coalesce(o.closed, CASE WHEN o.fulfilment_state <> 'unfulfilled' THEN 'units were shipped' END)), "
+		"  (61, 'cancel_order', 'cancel', coalesce(o.closed, CASE WHEN o.fulfilment_state <> 'unfulfilled' THEN 'units were shipped' END, $6)), "
 		"  (70, 'edit_order', 'edit', coalesce(o.closed, 'edit ' || o.edit || ' is open')), "
 		"  (71, 'confirm_edit', 'edit', coalesce(o.closed, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)), "
 		"  (72, 'decline_edit', NULL, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)) v (no, action, step, obstacle)) "
 		ANSWER,
-		2, {INT4OID, INT8OID}
+		6, {INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID}
 	},
 	[ST_ORDER_OF] = {
 		"SELECT order_id FROM oms.fulfilment WHERE merchant_id = $1 AND fulfilment_id = $2", 2, {INT4OID, INT8OID}
@@ -139,10 +153,10 @@ static OmsStatement statements[] = {
 
 /* The rows of a statement as the function's rows. */
 static Datum
-answer(FunctionCallInfo fcinfo, OmsStatement *statement, Datum *values)
+answer(FunctionCallInfo fcinfo, OmsStatement *statement, Datum *values, const char *nulls)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	uint64		rows = oms_run(statement, values, NULL);
+	uint64		rows = oms_run(statement, values, nulls);
 
 	for (uint64 row = 0; row < rows; row++)
 	{
@@ -156,17 +170,83 @@ answer(FunctionCallInfo fcinfo, OmsStatement *statement, Datum *values)
 	return (Datum) 0;
 }
 
+static Datum
+text_array(const char **texts, int n)
+{
+	Datum	   *values = palloc((n + 1) * sizeof(Datum));
+	bool	   *nulls = palloc((n + 1) * sizeof(bool));
+	int			lower = 1;
+
+	for (int i = 0; i < n; i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Parameters $3 to $6 of the statement: what the workflow says of each action, for this caller now. */
+static void
+workflow_actions(int32 merchant, int64 order_id, int32 workflow_id, const char *state, Datum *values, char *nulls)
+{
+	const OmsWorkflow *workflow = oms_workflow(merchant, workflow_id);
+	int			from = oms_workflow_state(workflow, state);
+	int			max = workflow->ntransitions;
+	const char **actions = palloc((max + 1) * sizeof(char *));
+	const char **cores = palloc((max + 1) * sizeof(char *));
+	const char **obstacles = palloc((max + 1) * sizeof(char *));
+	const char *why = NULL;
+	int			n = 0;
+
+	for (int i = 0; i < max; i++)
+	{
+		const OmsTransition *transition = &workflow->transitions[i];
+		int			seen = 0;
+
+		while (seen < n && strcmp(actions[seen], transition->action) != 0)
+			seen++;
+		if (transition->from == from && seen == n)
+			actions[n++] = pstrdup(transition->action);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int			chosen;
+
+		obstacles[i] = cores[i] = NULL;
+		chosen = oms_workflow_choose(workflow, merchant, order_id, from, -1, NULL, actions[i], &obstacles[i]);
+		workflow = oms_workflow(merchant, workflow_id);
+		if (chosen >= 0)
+		{
+			const char *core = workflow->states[workflow->transitions[chosen].to].core;
+
+			cores[i] = strcmp(core, workflow->states[from].core) == 0 ? NULL : pstrdup(core);
+		}
+	}
+	values[2] = text_array(actions, n);
+	values[3] = text_array(cores, n);
+	values[4] = text_array(obstacles, n);
+	nulls[2] = nulls[3] = nulls[4] = ' ';
+	if (oms_workflow_choose(workflow, merchant, order_id, from, -1, "cancelled", NULL, &why) < 0)
+	{
+		values[5] = CStringGetTextDatum(why);
+		nulls[5] = ' ';
+	}
+}
+
 /* SQL: allowed_actions(merchant, order_id) -> action, allowed, reason; no rows when the merchant has no such order. */
 Datum
 oms_allowed_actions(PG_FUNCTION_ARGS)
 {
-	Datum		values[2];
+	Datum		values[6];
+	char		nulls[6] = {' ', ' ', 'n', 'n', 'n', 'n'};
 
 	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
 	values[1] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "order_id"));
 	InitMaterializedSRF(fcinfo, 0);
 	oms_begin();
-	answer(fcinfo, &statements[ST_ORDER], values);
+	if (oms_run(&statements[ST_WORKFLOW_OF], values, NULL) > 0)
+		workflow_actions(PG_GETARG_INT32(0), PG_GETARG_INT64(1), oms_get_int32(0, 1), oms_get_text(0, 2), values, nulls);
+	answer(fcinfo, &statements[ST_ORDER], values, nulls);
 	oms_end();
 	return (Datum) 0;
 }
@@ -184,7 +264,7 @@ oms_fulfilment_actions(PG_FUNCTION_ARGS)
 	if (oms_run(&statements[ST_ORDER_OF], values, NULL) > 0)
 	{
 		values[1] = Int64GetDatum(oms_get_int64(0, 1));
-		answer(fcinfo, &statements[ST_FULFILMENT], values);
+		answer(fcinfo, &statements[ST_FULFILMENT], values, NULL);
 	}
 	oms_end();
 	return (Datum) 0;

@@ -18,6 +18,7 @@
 #include "order/draft.h"
 #include "order/hold_rule.h"
 #include "order/sourcing.h"
+#include "order/workflow.h"
 
 enum
 {
@@ -400,9 +401,10 @@ oms_draft_resolve(OmsDraft *draft)
 	bool		units;
 
 	resolve_customer(draft);
-	if (!draft->accepted && oms_orders_are_judged(draft->merchant))
+	if (!draft->accepted)
+		draft->judged = oms_orders_are_judged(draft->merchant);
+	if (draft->judged || (!draft->accepted && oms_workflow_in_force(draft->merchant, draft->channel) != NULL))
 	{
-		draft->judged = true;
 		draft->confirm_judged = draft->confirm;
 		draft->confirm = false;
 	}

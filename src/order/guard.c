@@ -7,6 +7,7 @@
 #include "core/oms.h"
 
 #include "access/htup_details.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 
@@ -19,6 +20,7 @@
 #include "order/expire.h"
 #include "order/order.h"
 #include "order/sourcing.h"
+#include "order/workflow.h"
 
 PG_FUNCTION_INFO_V1(oms_sales_order_guard);
 PG_FUNCTION_INFO_V1(oms_sales_order_moved);
@@ -30,8 +32,9 @@ PG_FUNCTION_INFO_V1(oms_merchant_seed);
 /* Columns of sales_order and order_line that the guards name. */
 enum
 {
-	ORDER_MERCHANT = 1, ORDER_ID = 3, ORDER_REVISION = 7, ORDER_ON_HOLD = 9, ORDER_LIFECYCLE = 11, ORDER_TOTAL = 20,
-	ORDER_SHIP_TO = 22, ORDER_BILL_TO = 23, ORDER_NUMBER = 24, ORDER_EMAIL = 26, ORDER_GIFT_NOTE = 30, ORDER_LAST = 32
+	ORDER_MERCHANT = 1, ORDER_CHANNEL, ORDER_ID, ORDER_REVISION = 7, ORDER_ON_HOLD = 9, ORDER_LIFECYCLE = 11, ORDER_TOTAL = 20,
+	ORDER_SHIP_TO = 22, ORDER_BILL_TO = 23, ORDER_NUMBER = 24, ORDER_EMAIL = 26, ORDER_GIFT_NOTE = 30,
+	ORDER_WORKFLOW = 33, ORDER_STATE, ORDER_LAST = ORDER_STATE
 };
 enum
 {
@@ -69,73 +72,187 @@ static OmsStatement statements[] = {
 	},
 };
 
-static char *
-row_text(TriggerData *trigdata, HeapTuple tuple, int column)
-{
-	bool		isnull;
-	Datum		value = oms_row_get(trigdata, tuple, column, &isnull);
-
-	return TextDatumGetCString(value);
-}
-
 /* The columns of an order that anybody with the right to UPDATE may change. */
 static bool
 is_free_column(int column)
 {
 	return column == ORDER_SHIP_TO || column == ORDER_BILL_TO || column == ORDER_LIFECYCLE ||
-		column == ORDER_REVISION ||
+		column == ORDER_STATE || column == ORDER_REVISION ||
 		(column >= ORDER_EMAIL && column <= ORDER_GIFT_NOTE) || column > ORDER_LAST;
 }
 
-/* Refuses a lifecycle that its units, its holds or the state machine do not allow. */
-static void
-check_transition(TriggerData *trigdata, HeapTuple old, HeapTuple new)
+/* A row's columns, read once: the last ones of a wide row are far. */
+typedef struct Row
 {
-	bool		isnull;
-	char	   *from;
-	char	   *to;
-	OmsOrderHead head = {0};
-	Datum		values[2];
+	Datum	   *values;			/* of column n at n - 1 */
+	bool	   *nulls;
+} Row;
 
-	/* No state at all is refused by the column's constraint, which comes later. */
-	(void) oms_row_get(trigdata, new, ORDER_LIFECYCLE, &isnull);
-	if (isnull)
-		return;
-	from = row_text(trigdata, old, ORDER_LIFECYCLE);
-	to = row_text(trigdata, new, ORDER_LIFECYCLE);
-	head.merchant = DatumGetInt32(oms_row_get(trigdata, new, ORDER_MERCHANT, &isnull));
-	head.order_id = DatumGetInt64(oms_row_get(trigdata, new, ORDER_ID, &isnull));
-	head.on_hold = DatumGetBool(oms_row_get(trigdata, new, ORDER_ON_HOLD, &isnull));
-	values[0] = Int32GetDatum(head.merchant);
-	oms_begin_trigger(trigdata);
-	if (oms_transition_action(head.merchant, from, to) == NULL)
-	{
-		values[1] = CStringGetTextDatum(from);
-		oms_run(&statements[ST_WAYS_OUT], values, NULL);
-		ereport(ERROR,
-				(errcode(OMS_TRANSITION),
-				 errmsg("order " INT64_FORMAT " cannot go from %s to %s", head.order_id, from, to),
-				 errdetail("From %s the ways are: %s.", from, oms_is_null(0, 1) ? "none" : oms_get_text(0, 1)),
-				 errhint("The state machine is the table oms.transition.")));
-	}
+static Row
+read_row(TriggerData *trigdata, HeapTuple tuple)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Row			row = {palloc(desc->natts * sizeof(Datum)), palloc(desc->natts * sizeof(bool))};
+
+	heap_deform_tuple(tuple, desc, row.values, row.nulls);
+	return row;
+}
+
+static bool
+same(TriggerData *trigdata, const Row *old, const Row *new, int column)
+{
+	int			i = column - 1;
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(trigdata->tg_relation), i);
+
+	if (old->nulls[i] || new->nulls[i])
+		return old->nulls[i] && new->nulls[i];
+	return datum_image_eq(old->values[i], new->values[i], att->attbyval, att->attlen);
+}
+
+static char *
+text_of(const Row *row, int column)
+{
+	return TextDatumGetCString(row->values[column - 1]);
+}
+
+/* The order of a row as far as the checks below need it. */
+static OmsOrderHead
+head_of(const Row *row)
+{
+	OmsOrderHead head = {0};
+
+	head.merchant = DatumGetInt32(row->values[ORDER_MERCHANT - 1]);
+	head.order_id = DatumGetInt64(row->values[ORDER_ID - 1]);
+	head.on_hold = DatumGetBool(row->values[ORDER_ON_HOLD - 1]);
+	head.workflow = row->nulls[ORDER_WORKFLOW - 1] ? 0 : DatumGetInt32(row->values[ORDER_WORKFLOW - 1]);
+	return head;
+}
+
+/* Refuses a lifecycle that the order's holds or units do not allow. */
+static void
+check_lifecycle(const OmsOrderHead *head, const char *to)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+
 	if (strcmp(to, "confirmed") == 0)
 	{
-		oms_order_require_no_hold(&head, "confirm");
-		oms_order_require_unexpired(&head, "confirming");
+		oms_order_require_no_hold(head, "confirm");
+		oms_order_require_unexpired(head, "confirming");
 	}
 	else if (strcmp(to, "cancelled") == 0 || strcmp(to, "completed") == 0)
 	{
-		values[1] = Int64GetDatum(head.order_id);
 		oms_run(&statements[ST_OPEN_UNITS], values, NULL);
 		if (oms_get_int64(0, 1) > 0)
 			ereport(ERROR,
 					(errcode(OMS_STATE),
-					 errmsg("order " INT64_FORMAT " cannot be %s yet", head.order_id, to),
+					 errmsg("order " INT64_FORMAT " cannot be %s yet", head->order_id, to),
 					 errdetail(INT64_FORMAT " units are neither shipped nor cancelled.", oms_get_int64(0, 1)),
 					 errhint(strcmp(to, "cancelled") == 0 ? "Use cancel_order(), which also releases its stock." :
 							 "Ship or cancel them: the order then completes by itself.")));
 	}
+}
+
+/* Refuses a lifecycle that the state machine, the order's holds or units do not allow. */
+static void
+check_transition(const OmsOrderHead *head, const char *from, const char *to)
+{
+	Datum		values[2] = {Int32GetDatum(head->merchant), CStringGetTextDatum(from)};
+
+	if (oms_transition_action(head->merchant, from, to) == NULL)
+	{
+		oms_run(&statements[ST_WAYS_OUT], values, NULL);
+		ereport(ERROR,
+				(errcode(OMS_TRANSITION),
+				 errmsg("order " INT64_FORMAT " cannot go from %s to %s", head->order_id, from, to),
+				 errdetail("From %s the ways are: %s.", from, oms_is_null(0, 1) ? "none" : oms_get_text(0, 1)),
+				 errhint("The state machine is the table oms.transition.")));
+	}
+	check_lifecycle(head, to);
+}
+
+/*
+ * The transition of the order's workflow that a change of state (new_state not
+ * null), or else of lifecycle, is; its checks and the hook before it are run.
+ * Answers the state and the lifecycle that the row gets, in this context.
+ */
+static void
+follow_workflow(const OmsOrderHead *head, const char *old_state, const char *new_state, const char *old_core,
+				const char *new_core, MemoryContext context, char **state, char **core)
+{
+	const OmsWorkflow *workflow = oms_workflow(head->merchant, head->workflow);
+	const OmsTransition *transition;
+	int			from = oms_workflow_state(workflow, old_state);
+	int			to = new_state == NULL ? -1 : oms_workflow_state(workflow, new_state);
+	int			chosen;
+
+	if (new_state != NULL &&
+		(to < 0 || (strcmp(new_core, old_core) != 0 && strcmp(new_core, workflow->states[to].core) != 0)))
+		ereport(ERROR,
+				(errcode(OMS_TRANSITION),
+				 errmsg("order " INT64_FORMAT " cannot go from %s to %s", head->order_id, old_state, new_state),
+				 to < 0 ? errdetail("Workflow %d has no such state.", head->workflow) :
+				 errdetail("In workflow %d it is %s, not %s.", head->workflow, workflow->states[to].core, new_core)));
+	chosen = oms_workflow_choose(workflow, head->merchant, head->order_id, from, to, new_core, NULL, NULL);
+	workflow = oms_workflow(head->merchant, head->workflow);
+	transition = &workflow->transitions[chosen];
+	*state = MemoryContextStrdup(context, workflow->states[transition->to].name);
+	*core = MemoryContextStrdup(context, workflow->states[transition->to].core);
+	if (strcmp(*core, old_core) != 0)
+		check_lifecycle(head, *core);
+	workflow = oms_workflow(head->merchant, head->workflow);
+	transition = &workflow->transitions[chosen];
+	oms_transition_hook(transition->before_hook, workflow, transition, head->merchant, head->order_id);
+}
+
+/* Checks a change of lifecycle or state.  Answers both as the row gets them, null where it has no workflow. */
+static void
+check_move(TriggerData *trigdata, const Row *old, const Row *new, char **core, char **state)
+{
+	MemoryContext context = CurrentMemoryContext;
+	OmsOrderHead head = head_of(new);
+
+	/* No lifecycle at all is refused by the column's constraint, which comes later. */
+	if (new->nulls[ORDER_LIFECYCLE - 1])
+		return;
+	if (new->nulls[ORDER_STATE - 1] != (head.workflow == 0))
+		oms_error_guarded(trigdata->tg_relation, "The state is one of the order's workflow; without a workflow it is null.",
+						  "Workflows begin when an order is placed: see activate_workflow().");
+	oms_begin_trigger(trigdata);
+	if (head.workflow == 0)
+		check_transition(&head, text_of(old, ORDER_LIFECYCLE), text_of(new, ORDER_LIFECYCLE));
+	else
+		follow_workflow(&head, text_of(old, ORDER_STATE),
+						same(trigdata, old, new, ORDER_STATE) ? NULL : text_of(new, ORDER_STATE),
+						text_of(old, ORDER_LIFECYCLE), text_of(new, ORDER_LIFECYCLE),
+						context, state, core);
 	oms_end();
+}
+
+/* A new order gets the workflow in force, at the first state of its lifecycle. */
+static HeapTuple
+begin_workflow(TriggerData *trigdata, HeapTuple tuple)
+{
+	int			columns[2] = {ORDER_WORKFLOW, ORDER_STATE};
+	bool		isnull;
+	int32		merchant = DatumGetInt32(oms_row_get(trigdata, tuple, ORDER_MERCHANT, &isnull));
+	const OmsWorkflow *workflow;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	char	   *core;
+	int			state;
+
+	workflow = oms_workflow_in_force(merchant, DatumGetInt32(oms_row_get(trigdata, tuple, ORDER_CHANNEL, &isnull)));
+	if (workflow == NULL)
+		return tuple;
+	core = TextDatumGetCString(oms_row_get(trigdata, tuple, ORDER_LIFECYCLE, &isnull));
+	state = oms_workflow_entry(workflow, core);
+	if (state < 0)
+		ereport(ERROR,
+				(errcode(OMS_CONFIGURATION),
+				 errmsg("workflow %d has no state for orders that are %s", workflow->workflow_id, core)));
+	values[0] = Int32GetDatum(workflow->workflow_id);
+	values[1] = CStringGetTextDatum(workflow->states[state].name);
+	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(trigdata->tg_relation), 2, columns, values, nulls);
 }
 
 /* Own numbers are no plain digits, which would be taken for order ids (OM011). */
@@ -170,9 +287,13 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 	Relation	rel = trigdata->tg_relation;
 	HeapTuple	new = trigdata->tg_newtuple;
 	int			natts = RelationGetDescr(rel)->natts;
-	int			revision_column = ORDER_REVISION;
-	Datum		revision;
-	bool		isnull;
+	int			columns[3] = {ORDER_REVISION, ORDER_LIFECYCLE, ORDER_STATE};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+	char	   *core = NULL;
+	char	   *state = NULL;
+	Row			old_row;
+	Row			new_row;
 	int			column;
 
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
@@ -181,23 +302,28 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 			oms_error_guarded(rel, "Orders are made by commands, so that stock, money and events agree with them.",
 							  "Use place_order().");
 		check_number(trigdata, trigdata->tg_trigtuple);
-		return PointerGetDatum(trigdata->tg_trigtuple);
+		return PointerGetDatum(begin_workflow(trigdata, trigdata->tg_trigtuple));
 	}
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		oms_error_guarded(rel, "Orders are never deleted.", "Use cancel_order().");
+	old_row = read_row(trigdata, trigdata->tg_trigtuple);
+	new_row = read_row(trigdata, new);
 	if (!oms_guard_is_open())
 		for (column = 1; column <= natts; column++)
-			if (!is_free_column(column) && !oms_row_same(trigdata, column))
+			if (!is_free_column(column) && !same(trigdata, &old_row, &new_row, column))
 				oms_error_guarded(rel, psprintf("Column \"%s\" is frozen at placement or follows from other rows.",
 												NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname)),
 								  "By hand only addresses, contact, instructions, gift note and lifecycle may change.");
 	check_number(trigdata, new);
-	if (!oms_row_same(trigdata, ORDER_LIFECYCLE))
-		check_transition(trigdata, trigdata->tg_trigtuple, new);
-	revision = oms_row_get(trigdata, trigdata->tg_trigtuple, ORDER_REVISION, &isnull);
-	revision = Int32GetDatum(DatumGetInt32(revision) + 1);
-	isnull = false;
-	return PointerGetDatum(heap_modify_tuple_by_cols(new, RelationGetDescr(rel), 1, &revision_column, &revision, &isnull));
+	if (!same(trigdata, &old_row, &new_row, ORDER_LIFECYCLE) || !same(trigdata, &old_row, &new_row, ORDER_STATE))
+		check_move(trigdata, &old_row, &new_row, &core, &state);
+	values[0] = Int32GetDatum(DatumGetInt32(old_row.values[ORDER_REVISION - 1]) + 1);
+	if (core != NULL)
+	{
+		values[1] = CStringGetTextDatum(core);
+		values[2] = CStringGetTextDatum(state);
+	}
+	return PointerGetDatum(heap_modify_tuple_by_cols(new, RelationGetDescr(rel), core != NULL ? 3 : 1, columns, values, nulls));
 }
 
 /* Whether an order was emptied by merge_orders(): its customer is told of no cancellation. */
@@ -221,36 +347,69 @@ has_open_units(int32 merchant, int64 order_id)
 	return oms_get_int64(0, 1) > 0;
 }
 
-/* AFTER UPDATE row on sales_order, where the lifecycle changed: one event per transition. */
+/* What a transition of a workflow adds to its event, and the hook after it. */
+static void
+moved_along(const OmsOrderHead *head, const char *from, const char *to, OmsJson *json, int *chosen)
+{
+	const OmsWorkflow *workflow = oms_workflow(head->merchant, head->workflow);
+	int			i = 0;
+
+	while (i < workflow->ntransitions &&
+		   (strcmp(workflow->states[workflow->transitions[i].from].name, from) != 0 ||
+			strcmp(workflow->states[workflow->transitions[i].to].name, to) != 0))
+		i++;
+	*chosen = i < workflow->ntransitions ? i : -1;
+	oms_json_add_text(json, "state_from", from);
+	oms_json_add_text(json, "state_to", to);
+	oms_json_add_int(json, "workflow", head->workflow);
+	if (*chosen >= 0)
+		oms_json_add_text(json, "action", workflow->transitions[i].action);
+}
+
+/* AFTER UPDATE row on sales_order, where the lifecycle or the state changed: one event per transition. */
 Datum
 oms_sales_order_moved(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
+	Row			old_row = read_row(trigdata, trigdata->tg_trigtuple);
+	Row			new_row = read_row(trigdata, trigdata->tg_newtuple);
+	OmsOrderHead head = head_of(&new_row);
 	OmsEvent	event = {0};
 	OmsJson		json;
-	bool		isnull;
-	char	   *from = row_text(trigdata, trigdata->tg_trigtuple, ORDER_LIFECYCLE);
-	char	   *to = row_text(trigdata, trigdata->tg_newtuple, ORDER_LIFECYCLE);
+	char	   *from = text_of(&old_row, ORDER_LIFECYCLE);
+	char	   *to = text_of(&new_row, ORDER_LIFECYCLE);
+	bool		moved = strcmp(from, to) != 0;
+	int			chosen = -1;
 
 	oms_begin_trigger(trigdata);
 	oms_json_begin(&json);
 	oms_json_add_text(&json, "from", from);
 	oms_json_add_text(&json, "to", to);
-	event.merchant = DatumGetInt32(oms_row_get(trigdata, trigdata->tg_newtuple, ORDER_MERCHANT, &isnull));
+	if (head.workflow != 0)
+		moved_along(&head, text_of(&old_row, ORDER_STATE), text_of(&new_row, ORDER_STATE), &json, &chosen);
+	event.merchant = head.merchant;
 	event.subject_type = "order";
-	event.subject_id = event.order_id = DatumGetInt64(oms_row_get(trigdata, trigdata->tg_newtuple, ORDER_ID, &isnull));
-	event.type = strcmp(to, "confirmed") == 0 ? "order.confirmed" :
+	event.subject_id = event.order_id = head.order_id;
+	event.type = !moved ? "order.transitioned" :
+		strcmp(to, "confirmed") == 0 ? "order.confirmed" :
 		strcmp(to, "cancelled") == 0 ? "order.cancelled" :
 		strcmp(to, "completed") == 0 ? "order.completed" : "order.transitioned";
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
 	/* An order of charges alone is completed by being confirmed; cancelled, its charges fall away. */
-	if (strcmp(to, "cancelled") == 0 || (strcmp(to, "confirmed") == 0 && !has_open_units(event.merchant, event.order_id)))
+	if (moved && (strcmp(to, "cancelled") == 0 || (strcmp(to, "confirmed") == 0 && !has_open_units(event.merchant, event.order_id))))
 		oms_order_refresh(event.merchant, event.order_id);
-	if (strcmp(to, "confirmed") == 0)
+	if (moved && strcmp(to, "confirmed") == 0)
 		oms_reserve_confirmed(event.merchant, event.order_id);
-	if (strcmp(to, "cancelled") == 0 && !is_merged(trigdata, event.merchant, event.order_id))
+	if (moved && strcmp(to, "cancelled") == 0 && !is_merged(trigdata, event.merchant, event.order_id))
 		oms_message_add(event.merchant, event.order_id, "cancellation", "cancelled", event.data);
+	if (chosen >= 0)
+	{
+		const OmsWorkflow *workflow = oms_workflow(head.merchant, head.workflow);
+		const OmsTransition *transition = &workflow->transitions[chosen];
+
+		oms_transition_hook(transition->after_hook, workflow, transition, head.merchant, head.order_id);
+	}
 	oms_end();
 	return PointerGetDatum(NULL);
 }

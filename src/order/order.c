@@ -19,6 +19,7 @@
 #include "order/expire.h"
 #include "order/hold_rule.h"
 #include "order/order.h"
+#include "order/workflow.h"
 
 PG_FUNCTION_INFO_V1(oms_caller_has_role);
 PG_FUNCTION_INFO_V1(oms_hold);
@@ -35,13 +36,14 @@ enum
 	ST_RELEASE,
 	ST_AXES,
 	ST_PAYMENT_STATE,
-	ST_MOVE
+	ST_MOVE,
+	ST_MOVE_STATE
 };
 
 static OmsStatement statements[] = {
 	[ST_LOCK] = {
 		"SELECT channel_id, customer_id, currency, tax_included, on_hold, lifecycle, payment_state, "
-		"fulfilment_state, return_state, total, shipping, cancelled_total "
+		"fulfilment_state, return_state, total, shipping, cancelled_total, workflow_id, state "
 		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 FOR NO KEY UPDATE",
 		2, {INT4OID, INT8OID}
 	},
@@ -92,6 +94,10 @@ static OmsStatement statements[] = {
 		"UPDATE oms.sales_order SET lifecycle = $3 WHERE merchant_id = $1 AND order_id = $2",
 		3, {INT4OID, INT8OID, TEXTOID}
 	},
+	[ST_MOVE_STATE] = {
+		"UPDATE oms.sales_order SET state = $3 WHERE merchant_id = $1 AND order_id = $2",
+		3, {INT4OID, INT8OID, TEXTOID}
+	},
 };
 
 void
@@ -114,6 +120,8 @@ oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head)
 	strlcpy(head->payment_state, oms_get_text(0, 7), sizeof(head->payment_state));
 	strlcpy(head->fulfilment_state, oms_get_text(0, 8), sizeof(head->fulfilment_state));
 	strlcpy(head->return_state, oms_get_text(0, 9), sizeof(head->return_state));
+	head->workflow = oms_get_int32(0, 13);
+	head->state = oms_get_text(0, 14);
 	/* Amounts before the exponent's look-up, which may run a query of its own. */
 	{
 		Datum		total = oms_get(0, 10, &isnull);
@@ -349,14 +357,13 @@ oms_hold(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(hold_id);
 }
 
-/* Moves the lifecycle; the guard on sales_order has the last word. */
-static void
-move(const OmsOrderHead *head, const char *to, const char *actor, const char *reason, const char *correlation)
+void
+oms_order_move(const OmsOrderHead *head, const char *to, bool own, const char *actor, const char *reason, const char *correlation)
 {
 	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), CStringGetTextDatum(to)};
 
 	oms_command(actor, reason, correlation);
-	oms_run(&statements[ST_MOVE], values, NULL);
+	oms_run(&statements[own ? ST_MOVE_STATE : ST_MOVE], values, NULL);
 }
 
 /* Confirms a locked order that nothing keeps from it. */
@@ -364,9 +371,19 @@ static void
 confirm_unless_held(const OmsOrderHead *head, const char *actor, const char *reason)
 {
 	const OmsCommand *command = oms_current_command();
+	const char *why;
 
-	if (strcmp(head->lifecycle, "placed") == 0 && !oms_order_is_held(head, "confirm") && !oms_order_is_overdue(head))
-		move(head, "confirmed", actor, reason, command != NULL ? command->correlation_id : NULL);
+	if (strcmp(head->lifecycle, "placed") != 0 || oms_order_is_held(head, "confirm") || oms_order_is_overdue(head))
+		return;
+	if (head->workflow != 0)
+	{
+		const OmsWorkflow *workflow = oms_workflow(head->merchant, head->workflow);
+
+		if (oms_workflow_choose(workflow, head->merchant, head->order_id, oms_workflow_state(workflow, head->state),
+								-1, "confirmed", NULL, &why) < 0)
+			return;
+	}
+	oms_order_move(head, "confirmed", false, actor, reason, command != NULL ? command->correlation_id : NULL);
 }
 
 /* Confirms an order that waited for nothing but its holds. */
@@ -444,7 +461,11 @@ oms_caller_has_role(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(PG_ARGISNULL(0) || oms_caller_has(TextDatumGetCString(PG_GETARG_DATUM(0))));
 }
 
-/* SQL: transition(merchant, order_id, to_state, request_key, actor, reason) */
+/*
+ * SQL: transition(merchant, order_id, to_state, request_key, actor, reason).
+ * With a workflow to_state is one of its states, else a lifecycle state, which
+ * the first transition leads to that may be taken.
+ */
 Datum
 oms_transition(PG_FUNCTION_ARGS)
 {
@@ -456,9 +477,12 @@ oms_transition(PG_FUNCTION_ARGS)
 
 	if (!oms_call_repeated(fcinfo, "transition", 3, &call, &result))
 	{
+		bool		own;
+
 		oms_order_lock(call.merchant, order_id, &head);
-		if (strcmp(head.lifecycle, to) != 0)
-			move(&head, to, call.actor, call.reason, call.key);
+		own = head.workflow != 0 && oms_workflow_state(oms_workflow(call.merchant, head.workflow), to) >= 0;
+		if (strcmp(own ? head.state : head.lifecycle, to) != 0)
+			oms_order_move(&head, to, own, call.actor, call.reason, call.key);
 		oms_call_done(&call, order_id);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(to));

@@ -23,6 +23,8 @@ typedef struct OmsOrderHead
 	int64		total;			/* minor units */
 	int64		shipping;
 	int64		cancelled_total;
+	int32		workflow;		/* 0: none, oms.transition counts */
+	const char *state;			/* of its workflow; lives until oms_end() */
 } OmsOrderHead;
 
 /*
@@ -50,7 +52,7 @@ extern int64 oms_order_hold_steps(const OmsOrderHead *head, const char *kind, co
 /* Releases the open hold of a kind; false when there is none. */
 extern bool oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor, const char *reason);
 
-/* Confirms a placed order that nothing holds, where its channel confirms by itself. */
+/* Confirms a placed order that nothing holds and its workflow lets, where its channel confirms by itself. */
 extern void oms_order_confirm_if_free(int32 merchant, int64 order_id, const char *actor);
 /* The same, whatever the channel does. */
 extern void oms_order_confirm_unless_held(int32 merchant, int64 order_id, const char *actor);
@@ -69,6 +71,10 @@ extern void oms_order_cancel(const OmsOrderHead *head, const char *actor, const 
 extern void oms_order_refresh(int32 merchant, int64 order_id);
 /* The same where only payments changed. */
 extern void oms_order_refresh_payment(int32 merchant, int64 order_id);
+
+/* Moves an order to a lifecycle state, or to a state of its workflow; the guard on sales_order has the last word. */
+extern void oms_order_move(const OmsOrderHead *head, const char *to, bool own, const char *actor, const char *reason,
+						   const char *correlation);
 
 /* The next id of oms.order_id_seq. */
 extern int64 oms_next_order_id(void);

@@ -360,11 +360,12 @@ announce(const OmsDraft *draft)
 		oms_order_hold(&head, "price", "An unmapped line came without a price", draft->actor);
 }
 
-/* A merchant with rules has its orders judged before they are confirmed. */
+/* A merchant with rules has its orders judged before they are confirmed, one with a workflow has them confirmed along it. */
 static void
 judge(const OmsDraft *draft)
 {
-	(void) oms_order_judge(draft->merchant, draft->order_id, draft->actor);
+	if (draft->judged)
+		(void) oms_order_judge(draft->merchant, draft->order_id, draft->actor);
 	if (draft->confirm_judged)
 		oms_order_confirm_unless_held(draft->merchant, draft->order_id, draft->actor);
 }
@@ -501,7 +502,7 @@ oms_draft_write(OmsDraft **drafts, int n)
 		{
 			check_kinds(drafts[i]);
 			announce(drafts[i]);
-			if (drafts[i]->judged)
+			if (drafts[i]->judged || drafts[i]->confirm_judged)
 				judge(drafts[i]);
 		}
 	if (nwaiting > 0)
