@@ -94,7 +94,7 @@ FROM (VALUES
 	('function', '{clerk}', '{displace}'),
 	('function', '{clerk,connector}', '{expire_orders}'),
 	('function', '{clerk,finance}', '{set_payment_deadline}'),
-	('function', '{app,clerk,connector}', '{revise_quote,call_off}'),
+	('function', '{app,clerk,connector}', '{revise_quote,call_off,clone_order}'),
 	('function', '{clerk}', '{blanket_order}'),
 	('view', '{app,clerk,finance,analyst}', '{quotes,blanket_rest}'),
 	('function', '{app,clerk,warehouse}', '{preview_sourcing}'),
