@@ -181,6 +181,7 @@ COMMENT ON VIEW oms.receivable IS 'What is owed and has its day: parts of terms 
 COMMENT ON COLUMN oms.receivable.part_no IS 'Part of the terms; null: the order has none';
 COMMENT ON COLUMN oms.receivable.invoice_id IS 'Invoice it falls due with';
 COMMENT ON COLUMN oms.receivable.due_on IS 'Last day to pay';
+COMMENT ON COLUMN oms.receivable.currency IS 'ISO 4217, the order''s';
 COMMENT ON COLUMN oms.receivable.amount IS 'In currency';
 COMMENT ON COLUMN oms.receivable.open IS 'Not paid of it, more than 0';
 COMMENT ON COLUMN oms.receivable.days_overdue IS 'Days since due_on; 0: not overdue';
@@ -195,6 +196,7 @@ SELECT r.merchant_id, r.customer_id, r.company_id, r.currency, sum(r.open) AS op
 FROM oms.receivable r
 GROUP BY r.merchant_id, r.customer_id, r.company_id, r.currency;
 COMMENT ON VIEW oms.receivable_ageing IS 'Receivables by age, per customer, company and currency: the columns of days sum to open';
+COMMENT ON COLUMN oms.receivable_ageing.currency IS 'ISO 4217 of the amounts';
 COMMENT ON COLUMN oms.receivable_ageing.open IS 'Sum of receivable.open, in currency';
 COMMENT ON COLUMN oms.receivable_ageing.not_overdue IS 'Due today or later';
 COMMENT ON COLUMN oms.receivable_ageing.days_1_30 IS 'Overdue since 1 to 30 days';
