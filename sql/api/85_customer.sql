@@ -14,15 +14,15 @@ CREATE FUNCTION oms.order_document(merchant int, order_id bigint) RETURNS jsonb
 COMMENT ON FUNCTION oms.order_document(int, bigint) IS 'The whole order as one document: header with its states and amounts, lines with their counters, charges, holds, payments, fulfilments, shipments with tracking, returns, refunds, messages. Amounts are numbers in the order''s currency, instants ISO 8601. Null when the merchant has no such order. Raises OM011';
 
 CREATE FUNCTION oms.order_timeline(merchant int, order_id bigint)
-	RETURNS TABLE (at timestamptz, type text, actor text, reason text, subject_type text, subject_id bigint, data jsonb, tx bigint, event_id bigint)
+	RETURNS TABLE (at timestamptz, type text, actor text, reason text, subject_type text, subject_id bigint, data jsonb, tx bigint, event_id bigint, correlation_id text)
 	LANGUAGE sql STABLE SECURITY DEFINER ROWS 20 SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT e.at, e.type, e.actor, e.reason, e.subject_type, e.subject_id, e.data, e.tx, e.event_id
+	SELECT e.at, e.type, e.actor, e.reason, e.subject_type, e.subject_id, e.data, e.tx, e.event_id, e.correlation_id
 	FROM oms.event e
 	WHERE e.merchant_id = merchant AND e.order_id = order_timeline.order_id
 	ORDER BY e.at, e.tx, e.event_id
 $$;
-COMMENT ON FUNCTION oms.order_timeline(int, bigint) IS 'Everything that happened to the order, oldest first: instant, type of event, who, why, what about. No rows when the merchant has no such order';
+COMMENT ON FUNCTION oms.order_timeline(int, bigint) IS 'Everything that happened to the order, oldest first: instant, type of event, who, why, what about, and what ties the events of one operation together (correlation_id, usually the request key). Each transition of the lifecycle is one row, with data from and to; the last to is the lifecycle now, or that of order.placed. No rows when the merchant has no such order';
 
 -- Tracking by the customer
 

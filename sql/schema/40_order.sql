@@ -278,11 +278,11 @@ CREATE OR REPLACE TRIGGER order_line_truncate BEFORE TRUNCATE ON oms.order_line
 CREATE OR REPLACE TRIGGER order_line_refresh AFTER UPDATE ON oms.order_line REFERENCING NEW TABLE AS changed
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.order_line_refresh();
 CREATE OR REPLACE TRIGGER order_line_component_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_line_component
-	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('place_order() writes the parts of kits');
+	FOR EACH ROW EXECUTE FUNCTION oms.order_part_guard('place_order() writes the parts of kits');
 CREATE OR REPLACE TRIGGER order_line_component_truncate BEFORE TRUNCATE ON oms.order_line_component
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('place_order() writes the parts of kits');
 CREATE OR REPLACE TRIGGER order_charge_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_charge
-	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Charges are part of the document of place_order()');
+	FOR EACH ROW EXECUTE FUNCTION oms.order_part_guard('Charges are part of the document of place_order()');
 CREATE OR REPLACE TRIGGER order_charge_truncate BEFORE TRUNCATE ON oms.order_charge
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.guard_command_only('Charges are part of the document of place_order()');
 CREATE OR REPLACE TRIGGER order_hold_guard BEFORE UPDATE OR DELETE ON oms.order_hold

@@ -72,7 +72,11 @@ FROM (VALUES
 	('function', '{app,clerk,warehouse,finance}', '{find_orders,order_document,order_timeline,allowed_actions,fulfilment_actions}'),
 	('function', '{app,clerk}', '{track,track_token}'),
 	('function', '{app,clerk,warehouse,finance}', '{preview,preview_all,preview_images}'),
-	('function', '{}', '{preview_capture}'),
+	('function', '{}', '{preview_capture,order_history,order_part_guard,purge_history}'),
+	('function', '{app,clerk,warehouse,finance}', '{order_as_of}'),
+	('function', '{clerk,finance}', '{order_rows_as_of,replay_order}'),
+	('view', '{clerk,finance}', '{order_history}'),
+	('view', '{}', '{order_row,verify_history}'),
 	-- Stock
 	('function', '{warehouse}', '{receive_stock,adjust_stock,count_stock,transfer_stock,receive_transfer}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{available_to_promise}'),

@@ -7,7 +7,9 @@
 #include "core/oms.h"
 
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "utils/datetime.h"
+#include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
 
@@ -285,6 +287,15 @@ add(OmsJson *json, const char *key, JsonbValue *value)
 	(void) pushJsonbValue(&json->state, WJB_VALUE, value);
 }
 
+void
+oms_json_add_null(OmsJson *json, const char *key)
+{
+	JsonbValue	value;
+
+	value.type = jbvNull;
+	add(json, key, &value);
+}
+
 /* Null values are left out. */
 void
 oms_json_add_text(OmsJson *json, const char *key, const char *text)
@@ -384,4 +395,19 @@ Datum
 oms_json_end(OmsJson *json)
 {
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&json->state, WJB_END_OBJECT, NULL)));
+}
+
+Datum
+oms_to_jsonb(Oid type, Datum value)
+{
+	Param	   *argument = makeNode(Param);
+	FmgrInfo	function;
+
+	argument->paramkind = PARAM_EXTERN;
+	argument->paramtype = type;
+	argument->paramtypmod = -1;
+	fmgr_info(F_TO_JSONB, &function);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &function);
+	return FunctionCall1(&function, value);
 }

@@ -38,6 +38,7 @@ typedef struct OmsJson
 } OmsJson;
 
 extern void oms_json_begin(OmsJson *json);
+extern void oms_json_add_null(OmsJson *json, const char *key);
 extern void oms_json_add_text(OmsJson *json, const char *key, const char *value);
 extern void oms_json_add_int(OmsJson *json, const char *key, int64 value);
 extern void oms_json_add_scaled(OmsJson *json, const char *key, int64 value, int scale);
@@ -46,5 +47,8 @@ extern void oms_json_add_timestamp(OmsJson *json, const char *key, TimestampTz i
 extern void oms_json_add_jsonb(OmsJson *json, const char *key, Datum value);
 extern void oms_json_add_array(OmsJson *json, const char *key, const Datum *elements, int n);
 extern Datum oms_json_end(OmsJson *json);
+
+/* What SQL's to_jsonb() makes of a value of a type. */
+extern Datum oms_to_jsonb(Oid type, Datum value);
 
 #endif							/* OMS_JSON_H */

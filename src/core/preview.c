@@ -22,11 +22,9 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "executor/executor.h"
-#include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/catcache.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -69,7 +67,6 @@ typedef struct ChangedTable
 {
 	Relation	rel;
 	TupleTableSlot *slot;
-	FmgrInfo	to_jsonb;
 	Datum		name;
 	Datum		key_columns;
 	bool		has_key;
@@ -230,19 +227,12 @@ open_changed(Oid relid)
 {
 	ChangedTable *table = palloc0(sizeof(ChangedTable));
 	Bitmapset  *key;
-	Param	   *row = makeNode(Param);
 	Datum	   *columns;
 	int			n = 0;
 	int			i = -1;
 
 	table->rel = table_open(relid, AccessShareLock);
 	table->slot = table_slot_create(table->rel, NULL);
-	row->paramkind = PARAM_EXTERN;
-	row->paramtype = table->rel->rd_rel->reltype;
-	row->paramtypmod = -1;
-	fmgr_info(F_TO_JSONB, &table->to_jsonb);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(row), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
-					   &table->to_jsonb);
 	table->name = CStringGetTextDatum(RelationGetNamespace(table->rel) == get_namespace_oid("oms", false) ?
 									  RelationGetRelationName(table->rel) :
 									  quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table->rel)),
@@ -277,7 +267,7 @@ put_image(Preview *preview, ChangedTable *table, const char *side)
 {
 	Datum		row = ExecFetchSlotHeapTupleDatum(table->slot);
 
-	put(preview, side, table->name, table->key_columns, FunctionCall1(&table->to_jsonb, row));
+	put(preview, side, table->name, table->key_columns, oms_to_jsonb(table->rel->rd_rel->reltype, row));
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
 #include "order/expire.h"
+#include "order/history.h"
 #include "order/order.h"
 #include "order/sourcing.h"
 #include "order/workflow.h"
@@ -303,6 +304,8 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 							  "Use place_order().");
 		check_number(trigdata, trigdata->tg_trigtuple);
 		return PointerGetDatum(begin_workflow(trigdata, trigdata->tg_trigtuple));
+		oms_history_added(trigdata);
+		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		oms_error_guarded(rel, "Orders are never deleted.", "Use cancel_order().");
@@ -465,6 +468,8 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 		check_counters(trigdata, tuple);
 		oms_backorder_count(trigdata);
 		oms_preorder_cancelled(trigdata);
+		if (!update)
+			oms_history_added(trigdata);
 		return PointerGetDatum(tuple);
 	}
 	/* A line that has moved to another order leaves nothing behind. */

@@ -12,6 +12,7 @@
 #include "event/event.h"
 #include "inventory/supply.h"
 #include "order/draft.h"
+#include "order/history.h"
 #include "order/hold_rule.h"
 #include "order/order.h"
 #include "order/sourcing.h"
@@ -418,14 +419,8 @@ check_kinds(const OmsDraft *draft)
 	}
 }
 
-/*
- * Writes the drafts.  Each has been resolved and admitted; its id is drawn
- * here unless it has one.  A draft whose external reference is an order
- * already, committed or by the time another session commits, is marked as
- * repeated instead and its promises are given back.
- */
-void
-oms_draft_write(OmsDraft **drafts, int n)
+static void
+write_drafts(OmsDraft **drafts, int n)
 {
 	OmsRows    *sets[4];		/* orders, lines, reservations, events */
 	OmsRows    *parts = NULL;	/* few orders have kits or charges */
@@ -507,6 +502,28 @@ oms_draft_write(OmsDraft **drafts, int n)
 		}
 	if (nwaiting > 0)
 		promise_waiting(drafts, n, nwaiting);
+}
+
+/*
+ * Writes the drafts.  Each has been resolved and admitted; its id is drawn
+ * here unless it has one.  A draft whose external reference is an order
+ * already, committed or by the time another session commits, is marked as
+ * repeated instead and its promises are given back.
+ */
+void
+oms_draft_write(OmsDraft **drafts, int n)
+{
+	bool		before = oms_history_placing();
+
+	PG_TRY();
+	{
+		write_drafts(drafts, n);
+	}
+	PG_FINALLY();
+	{
+		oms_history_placed(before);
+	}
+	PG_END_TRY();
 }
 
 /* Inserts lines with their parts and promises; what known lines count, the caller writes. */
