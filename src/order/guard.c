@@ -303,7 +303,7 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 			oms_error_guarded(rel, "Orders are made by commands, so that stock, money and events agree with them.",
 							  "Use place_order().");
 		check_number(trigdata, trigdata->tg_trigtuple);
-		return PointerGetDatum(begin_workflow(trigdata, trigdata->tg_trigtuple));
+		trigdata->tg_trigtuple = begin_workflow(trigdata, trigdata->tg_trigtuple);
 		oms_history_added(trigdata);
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
