@@ -46,10 +46,10 @@ my $start = pack 'N Z* Z* Z* Z* x', 196608, 'user', $user, 'database', 'shop';
 $socket->syswrite(pack('N', 4 + length $start) . $start);
 answer();
 
-my $first = receive(1, 1, 1, 5, 'van', 'delivery 1', undef);
+my $first = receive(1, 1, 1, 5, 'van', 'delivery 1', undef, undef, undef);
 like($first, qr/^\d+$/, 'a command by the fast path');
-is(receive(1, 1, 1, 5, 'van', 'delivery 1', undef), $first, 'repeated, it answers the first result');
-like(receive(1, 1, 1, 6, 'van', 'delivery 1', undef), qr/^OM010 /, 'with other content it is refused');
+is(receive(1, 1, 1, 5, 'van', 'delivery 1', undef, undef, undef), $first, 'repeated, it answers the first result');
+like(receive(1, 1, 1, 6, 'van', 'delivery 1', undef, undef, undef), qr/^OM010 /, 'with other content it is refused');
 is($node->safe_psql('shop', "SELECT oms.receive_stock(1, 1, 1, 5, 'van', 'delivery 1')"), $first, 'typed as SQL it is the same call');
 is($node->safe_psql('shop', "SELECT count(*) FROM oms.stock_movement WHERE cause = 'van'"), '1', 'and moved stock once');
 is_sound($node, 'shop', 'afterwards');
