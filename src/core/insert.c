@@ -353,8 +353,8 @@ oms_insert_rows(OmsRows **sets, int n)
 }
 
 /*
- * As the executor does for ON CONFLICT: looks, inserts for the time being, and
- * takes the row back when another came first.
+ * As the executor does for ON CONFLICT DO NOTHING: looks, inserts for the time
+ * being, and takes the row back when another came first.
  */
 bool
 oms_insert_new_row(OmsRows *rows)
@@ -364,20 +364,19 @@ oms_insert_new_row(OmsRows *rows)
 	ResultRelInfo *info = open_table(estate, rows);
 	Relation	rel = info->ri_RelationDesc;
 	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), &TTSOpsHeapTuple);
-	List	   *arbiters = list_make1_oid(rel->rd_pkindex);
 	ItemPointerData other;
 	bool		inserted = false;
 
 	ExecStoreHeapTuple(rows->rows[0], slot, false);
 	if (rel->rd_att->constr != NULL)
 		ExecConstraints(info, slot, estate);
-	if (OidIsValid(rel->rd_pkindex) && OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, &other, arbiters))
+	if (OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, &other, NIL))
 	{
 		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		bool		conflict = false;
 
 		table_tuple_insert_speculative(rel, slot, GetCurrentCommandId(true), 0, NULL, token);
-		(void) OMS_INSERT_INDEX_TUPLES(info, slot, estate, &conflict, arbiters);
+		(void) OMS_INSERT_INDEX_TUPLES(info, slot, estate, &conflict, NIL);
 		table_tuple_complete_speculative(rel, slot, token, !conflict);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 		inserted = !conflict;

@@ -36,7 +36,7 @@ extern OmsTable *oms_table(OmsTarget *target);
 /* Whether the running user may insert into it now without SQL. */
 extern bool oms_table_is_plain(const OmsTable *table);
 
-/* Inserts the only row, of a plain table without triggers, unless another has its primary key or comes by it: false then. */
+/* Inserts the only row, of a plain table without triggers, unless another has one of its unique keys or comes by it: false then. */
 extern bool oms_insert_new_row(OmsRows *rows);
 
 /* Inserts the rows of plain tables as one guarded statement would. */

@@ -49,8 +49,8 @@ extern uint64 oms_rows_run(OmsStatement *stmt, OmsRows **sets, int n);
 /* The same for a statement that does nothing but insert each set into its table. */
 extern void oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n);
 /*
- * For one row, unless its primary key is there already: inserts it and returns
- * true.  False says nothing but that SQL must try.
+ * For one row, unless one of its unique keys is there already: inserts it and
+ * returns true.  False says nothing but that SQL must try.
  */
 extern bool oms_rows_insert_new(OmsRows *rows);
 

@@ -36,7 +36,7 @@ enum
 
 static OmsStatement statements[] = {
 	[ST_WRITE] = {
-		"INSERT INTO oms.event (" OMS_EVENT_COLUMNS ") SELECT " OMS_EVENT_COLUMNS " FROM unnest($1) RETURNING event_id",
+		"INSERT INTO oms.event (" OMS_EVENT_COLUMNS ") SELECT " OMS_EVENT_COLUMNS " FROM unnest($1)",
 		1, {0}
 	},
 	[ST_NODE] = {"SELECT system_identifier, tx_base FROM oms.node", 0, {0}},
@@ -171,13 +171,12 @@ oms_event_add(OmsRows *rows, const OmsEvent *event)
 	oms_rows_add(rows);
 }
 
-/* Writes one event; returns its id.  Runs inside oms_begin(). */
-int64
+/* Writes one event.  Runs inside oms_begin(). */
+void
 oms_event_write(const OmsEvent *event)
 {
 	OmsRows    *rows = oms_event_rows();
 
 	oms_event_add(rows, event);
-	oms_rows_run(&statements[ST_WRITE], &rows, 1);
-	return oms_get_int64(0, 1);
+	oms_rows_insert(&statements[ST_WRITE], &rows, 1);
 }

@@ -22,7 +22,7 @@ typedef struct OmsEvent
 	Datum		data;			/* jsonb; 0 means {} */
 } OmsEvent;
 
-extern int64 oms_event_write(const OmsEvent *event);
+extern void oms_event_write(const OmsEvent *event);
 
 /*
  * For statements that write events beside other rows: adds one to rows of

@@ -6,9 +6,11 @@
  */
 #include "core/oms.h"
 
+#include "access/htup_details.h"
 #include "utils/jsonb.h"
 
 #include "core/json.h"
+#include "core/insert.h"
 #include "event/event.h"
 #include "event/lookup.h"
 
@@ -26,6 +28,16 @@ PG_FUNCTION_INFO_V1(oms_retry_task);
 #define BACKOFF_FIRST	(30 * USECS_PER_SEC)
 #define BACKOFF_LAST	(6 * USECS_PER_HOUR)
 
+/* Columns in the order of sql/schema/10_event.sql. */
+enum
+{
+	TASK_MERCHANT = 1, TASK_ID = 3, TASK_ORDER, TASK_SUBJECT_ID, TASK_RUN_AT, TASK_CREATED_AT, TASK_KIND = 13, TASK_SUBJECT_TYPE,
+	TASK_DEDUP_KEY, TASK_PAYLOAD = 18
+};
+#define TASK_COLUMNS "merchant_id, kind, order_id, subject_type, subject_id, dedup_key, payload, run_at, created_at"
+
+static OmsTarget target = {"task", TASK_COLUMNS};
+
 enum
 {
 	ST_ADD,
@@ -41,7 +53,7 @@ enum
 };
 
 #define ADD_COLUMNS \
-	"INSERT INTO oms.task (merchant_id, kind, order_id, subject_type, subject_id, dedup_key, payload, run_at, created_at) " \
+	"INSERT INTO oms.task (" TASK_COLUMNS ") " \
 	"VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, $9) "
 #define ADD_TYPES {INT4OID, TEXTOID, INT8OID, TEXTOID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 
@@ -195,6 +207,26 @@ oms_task_add(int32 merchant, const char *kind, int64 order_id, const char *subje
 	return oms_task_add_at(merchant, kind, order_id, subject_type, subject_id, dedup_key, payload, oms_now());
 }
 
+/* Writes the task without a statement and returns its id; 0: SQL must try. */
+static int64
+insert_task(const Datum *values, const char *nulls)
+{
+	static const int columns[] = {
+		TASK_MERCHANT, TASK_KIND, TASK_ORDER, TASK_SUBJECT_TYPE, TASK_SUBJECT_ID, TASK_DEDUP_KEY, TASK_PAYLOAD, TASK_RUN_AT,
+		TASK_CREATED_AT
+	};
+	OmsRows    *rows = oms_rows_for(&target);
+	bool		isnull;
+
+	for (int i = 0; i < lengthof(columns); i++)
+		if (nulls[i] == ' ')
+			oms_rows_set(rows, columns[i], values[i]);
+	oms_rows_add(rows);
+	if (!oms_rows_insert_new(rows))
+		return 0;
+	return DatumGetInt64(heap_getattr(rows->rows[0], TASK_ID, rows->table->desc, &isnull));
+}
+
 /* The same, to be claimed at run_at. */
 int64
 oms_task_add_at(int32 merchant, const char *kind, int64 order_id, const char *subject_type,
@@ -202,6 +234,7 @@ oms_task_add_at(int32 merchant, const char *kind, int64 order_id, const char *su
 {
 	Datum		values[9];
 	char		nulls[10] = "         ";
+	int64		task_id;
 
 	values[0] = Int32GetDatum(merchant);
 	values[1] = CStringGetTextDatum(kind);
@@ -220,6 +253,8 @@ oms_task_add_at(int32 merchant, const char *kind, int64 order_id, const char *su
 		nulls[5] = 'n';
 	if (payload == (Datum) 0)
 		nulls[6] = 'n';
+	else if ((task_id = insert_task(values, nulls)) != 0)
+		return task_id;
 	if (oms_run(&statements[dedup_key == NULL ? ST_ADD : ST_ADD_ONCE], values, nulls) == 0)
 	{
 		Datum		key[3] = {values[0], values[1], values[5]};

@@ -33,14 +33,13 @@ enum
 	ST_OPEN,
 	ST_INSERT,
 	ST_DECLINE,
-	ST_CONFIRM,
-	ST_TO_PAY
+	ST_CONFIRM
 };
 
 static OmsStatement statements[] = {
 	[ST_EXPIRE] = {
 		"UPDATE oms.order_edit SET state = 'expired', closed_at = $3, closed_by = 'oms' "
-		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open' AND expires_at <= $3 RETURNING edit_id",
+		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open'",
 		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_OPEN] = {
@@ -59,15 +58,11 @@ static OmsStatement statements[] = {
 		6, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
 	},
 	[ST_CONFIRM] = {
-		"UPDATE oms.order_edit SET state = 'confirmed', closed_at = $4, closed_by = $5, close_reason = $6, revision = $7, "
-		"total_before = $8, total_after = $9, given_back = $10, to_pay = $11 "
+		"UPDATE oms.order_edit SET state = 'confirmed', closed_at = $4, closed_by = $5, close_reason = $6, total_before = $7, "
+		"total_after = $8, given_back = $9, to_pay = $10, "
+		"revision = (SELECT o.revision FROM oms.sales_order o WHERE o.merchant_id = $1 AND o.order_id = $2) "
 		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
-		11, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
-	},
-	[ST_TO_PAY] = {
-		"SELECT greatest(b.due - b.capturable - b.authorize_pending, 0), o.revision FROM oms.payment_balance b "
-		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $2 WHERE b.merchant_id = $1 AND b.order_id = $2",
-		2, {INT4OID, INT8OID}
+		10, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
 	},
 };
 
@@ -123,16 +118,23 @@ release_hold(const OmsOrderHead *head, const char *actor, const char *reason)
 		oms_order_confirm_if_free(head->merchant, head->order_id, actor);
 }
 
-/* Closes a set whose time is over, so that another can open; returns it, 0 when there is none. */
+/* Closes a set whose time is over, so that another can open; returns it, 0 when there is none.  *open is one still open. */
 static int64
-expire(const OmsOrderHead *head)
+expire(const OmsOrderHead *head, int64 *open)
 {
 	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), TimestampTzGetDatum(oms_now())};
 	int64		edit_id;
 
-	if (oms_run_guarded(&statements[ST_EXPIRE], values, NULL) == 0)
+	*open = 0;
+	if (oms_run(&statements[ST_OPEN], values, NULL) == 0)
 		return 0;
 	edit_id = oms_get_int64(0, 1);
+	if (oms_get_int64(0, 4) > oms_now())
+	{
+		*open = edit_id;
+		return 0;
+	}
+	oms_run_guarded(&statements[ST_EXPIRE], values, NULL);
 	announce(head, "order.edit_expired", edit_id);
 	release_hold(head, "oms", "the edit has expired");
 	return edit_id;
@@ -191,19 +193,20 @@ oms_edit_order(PG_FUNCTION_ARGS)
 		TimestampTz now = oms_now();
 		Datum		values[9];
 		char		nulls[9 + 1] = "         ";
+		int64		open;
 		bool		keep;
 
 		oms_order_lock(call.merchant, order_id, &head);
 		require_open(&head);
-		(void) expire(&head);
+		(void) expire(&head, &open);
 		oms_order_require_no_hold(&head, "edit");
 		values[0] = Int32GetDatum(call.merchant);
 		values[1] = Int64GetDatum(order_id);
-		if (oms_run(&statements[ST_OPEN], values, NULL) > 0)
+		if (open != 0)
 			ereport(ERROR,
 					(errcode(OMS_STATE),
 					 errmsg("order " INT64_FORMAT " has an open edit", order_id),
-					 errdetail("Edit " INT64_FORMAT ".", oms_get_int64(0, 1)),
+					 errdetail("Edit " INT64_FORMAT ".", open),
 					 errhint("Confirm it with confirm_edit(), or decline it with decline_edit().")));
 		if (!PG_ARGISNULL(4) && PG_GETARG_TIMESTAMPTZ(4) <= now)
 			ereport(ERROR,
@@ -338,8 +341,8 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 {
 	int			exponent = edit->head->exponent;
 	OmsOrderHead after;
-	Datum		values[11];
-	char		nulls[11 + 1] = "           ";
+	Datum		values[10];
+	char		nulls[10 + 1] = "          ";
 	OmsJson		json;
 	int64		less;
 	int64		given = 0;
@@ -353,18 +356,16 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 									  "edit", open->edit_id, call->actor, call->reason);
 	values[0] = Int32GetDatum(call->merchant);
 	values[1] = Int64GetDatum(after.order_id);
-	oms_run(&statements[ST_TO_PAY], values, NULL);
-	to_pay = oms_get_money(0, 1, exponent);
-	values[6] = Int32GetDatum(oms_get_int32(0, 2));
+	to_pay = oms_payment_to_pay(&after);
 	values[2] = Int64GetDatum(open->edit_id);
 	values[3] = TimestampTzGetDatum(oms_now());
 	values[4] = CStringGetTextDatum(call->actor);
 	values[5] = call->reason == NULL ? (Datum) 0 : CStringGetTextDatum(call->reason);
 	nulls[5] = call->reason == NULL ? 'n' : ' ';
-	values[7] = oms_scaled_to_numeric(edit->was.total - edit->head->cancelled_total, exponent);
-	values[8] = oms_scaled_to_numeric(after.total - after.cancelled_total, exponent);
-	values[9] = oms_scaled_to_numeric(given, exponent);
-	values[10] = oms_scaled_to_numeric(to_pay, exponent);
+	values[6] = oms_scaled_to_numeric(edit->was.total - edit->head->cancelled_total, exponent);
+	values[7] = oms_scaled_to_numeric(after.total - after.cancelled_total, exponent);
+	values[8] = oms_scaled_to_numeric(given, exponent);
+	values[9] = oms_scaled_to_numeric(to_pay, exponent);
 	oms_run_guarded(&statements[ST_CONFIRM], values, nulls);
 
 	oms_json_begin(&json);
@@ -440,12 +441,13 @@ oms_decline_edit(PG_FUNCTION_ARGS)
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	OmsCall		call;
 	OmsOrderHead head;
+	int64		open;
 	int64		result;
 
 	if (!oms_call_repeated(fcinfo, "decline_edit", 2, &call, &result))
 	{
 		oms_order_lock(call.merchant, order_id, &head);
-		result = expire(&head);
+		result = expire(&head, &open);
 		if (result == 0)
 			result = decline(&head, &call);
 		oms_call_done(&call, result);

@@ -7,9 +7,11 @@
 #include "core/oms.h"
 
 #include "access/htup_details.h"
+#include "executor/executor.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "core/config.h"
 #include "core/guard.h"
@@ -45,7 +47,6 @@ enum
 
 enum
 {
-	ST_TOUCHED,
 	ST_OPEN_UNITS,
 	ST_WAYS_OUT,
 	ST_MERGED,
@@ -53,7 +54,6 @@ enum
 };
 
 static OmsStatement statements[] = {
-	[ST_TOUCHED] = {"SELECT DISTINCT merchant_id, order_id FROM changed", 0, {0}},
 	[ST_OPEN_UNITS] = {
 		"SELECT coalesce(sum(ordered - cancelled - shipped), 0), coalesce(sum(shipped), 0) FROM oms.order_line "
 		"WHERE merchant_id = $1 AND order_id = $2",
@@ -486,30 +486,67 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 	return PointerGetDatum(trigdata->tg_newtuple);
 }
 
+typedef struct OrderKey
+{
+	int32		merchant;
+	int64		order_id;
+} OrderKey;
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const OrderKey *x = a;
+	const OrderKey *y = b;
+
+	if (x->merchant != y->merchant)
+		return x->merchant < y->merchant ? -1 : 1;
+	return x->order_id < y->order_id ? -1 : x->order_id > y->order_id;
+}
+
+/* The orders of a statement's lines, each once where they come together; returns how many. */
+static int
+read_touched(TriggerData *trigdata, OrderKey **keys)
+{
+	Tuplestorestate *store = trigdata->tg_newtable;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigdata->tg_relation), &TTSOpsMinimalTuple);
+	int			pointer = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+	int			size = 8;
+	int			n = 0;
+
+	*keys = palloc(size * sizeof(OrderKey));
+	tuplestore_select_read_pointer(store, pointer);
+	tuplestore_rescan(store);
+	while (tuplestore_gettupleslot(store, true, false, slot))
+	{
+		bool		isnull;
+		OrderKey	key = {DatumGetInt32(slot_getattr(slot, 1, &isnull)), DatumGetInt64(slot_getattr(slot, LINE_ORDER, &isnull))};
+
+		if (n > 0 && compare_keys(&key, &(*keys)[n - 1]) == 0)
+			continue;
+		if (n == size)
+			*keys = repalloc_huge(*keys, (size *= 2) * sizeof(OrderKey));
+		(*keys)[n++] = key;
+	}
+	tuplestore_select_read_pointer(store, 0);
+	ExecDropSingleTupleTableSlot(slot);
+	qsort(*keys, n, sizeof(OrderKey), compare_keys);
+	return n;
+}
+
 /* AFTER UPDATE statement on order_line: the axes of each order touched follow. */
 Datum
 oms_order_line_refresh(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
-	SPITupleTable *touched;
-	uint64		rows;
-	uint64		i;
+	OrderKey   *keys;
+	int			n;
+	int			i;
 
 	oms_begin_trigger(trigdata);
-	if (SPI_register_trigger_data(trigdata) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not read the changed lines")));
-	rows = oms_run(&statements[ST_TOUCHED], NULL, NULL);
-	touched = SPI_tuptable;
-	for (i = 0; i < rows; i++)
-	{
-		bool		isnull;
-		Datum		merchant = SPI_getbinval(touched->vals[i], touched->tupdesc, 1, &isnull);
-		Datum		order_id = SPI_getbinval(touched->vals[i], touched->tupdesc, 2, &isnull);
-
-		oms_order_refresh(DatumGetInt32(merchant), DatumGetInt64(order_id));
-	}
+	n = read_touched(trigdata, &keys);
+	for (i = 0; i < n; i++)
+		if (i == 0 || compare_keys(&keys[i], &keys[i - 1]) != 0)
+			oms_order_refresh(keys[i].merchant, keys[i].order_id);
 	oms_end();
 	return PointerGetDatum(NULL);
 }

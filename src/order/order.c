@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  * order.c
- *	  Locking, reading and refreshing an order, and its holds.
+ *	  Locking and reading an order, and its holds.
  *-------------------------------------------------------------------------
  */
 #include "core/oms.h"
@@ -34,8 +34,6 @@ enum
 	ST_HOLD,
 	ST_RELEASE_RIGHT,
 	ST_RELEASE,
-	ST_AXES,
-	ST_PAYMENT_STATE,
 	ST_MOVE,
 	ST_MOVE_STATE
 };
@@ -74,21 +72,6 @@ static OmsStatement statements[] = {
 		"UPDATE oms.order_hold SET released_at = $4, released_by = $5, released_role = $6, release_reason = $7 "
 		"WHERE merchant_id = $1 AND order_id = $2 AND kind = $3 AND released_at IS NULL RETURNING hold_id",
 		7, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID}
-	},
-	[ST_AXES] = {
-		"UPDATE oms.sales_order o SET lifecycle = a.lifecycle, fulfilment_state = a.fulfilment_state, "
-		"return_state = a.return_state, cancelled_total = a.cancelled_total, on_hold = a.on_hold "
-		"FROM oms.order_axes a WHERE o.merchant_id = $1 AND o.order_id = $2 "
-		"AND a.merchant_id = $1 AND a.order_id = $2 "
-		"AND (o.lifecycle, o.fulfilment_state, o.return_state, o.cancelled_total, o.on_hold) IS DISTINCT FROM "
-		"(a.lifecycle, a.fulfilment_state, a.return_state, a.cancelled_total, a.on_hold)",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_PAYMENT_STATE] = {
-		"UPDATE oms.sales_order o SET payment_state = p.state FROM oms.payment_order p "
-		"WHERE o.merchant_id = $1 AND o.order_id = $2 AND p.merchant_id = $1 AND p.order_id = $2 "
-		"AND o.payment_state <> p.state",
-		2, {INT4OID, INT8OID}
 	},
 	[ST_MOVE] = {
 		"UPDATE oms.sales_order SET lifecycle = $3 WHERE merchant_id = $1 AND order_id = $2",
@@ -178,23 +161,6 @@ oms_order_require_live(const OmsOrderHead *head, const char *doing)
 				 errhint(strcmp(head->lifecycle, "placed") == 0 ? "Confirm it with transition()." :
 						 "A cancelled order stays cancelled; place a new one.")));
 	oms_order_require_unexpired(head, doing);
-}
-
-void
-oms_order_refresh(int32 merchant, int64 order_id)
-{
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
-
-	oms_run_guarded(&statements[ST_AXES], values, NULL);
-	oms_run_guarded(&statements[ST_PAYMENT_STATE], values, NULL);
-}
-
-void
-oms_order_refresh_payment(int32 merchant, int64 order_id)
-{
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
-
-	oms_run_guarded(&statements[ST_PAYMENT_STATE], values, NULL);
 }
 
 int64

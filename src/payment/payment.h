@@ -54,6 +54,9 @@ extern int64 oms_payment_void_or_refund(const OmsOrderHead *head, int64 amount,
 extern int64 oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, const char *cause_kind, int64 cause_id,
 								   const char *actor, const char *reason);
 
+/* What the locked order still owes beyond what is captured, authorized or asked for. */
+extern int64 oms_payment_to_pay(const OmsOrderHead *head);
+
 /*
  * Moves a share of what is captured and authorized to payments of another
  * order, both locked: by what each order is to owe, largest remainder.  The

@@ -215,6 +215,16 @@ oms_payment_less_owed(const OmsOrderHead *head, int64 amount, int64 tax, const c
 	return give_back(head, amount, Max(tax, 0), "edit", cause_kind, cause_id, actor, reason);
 }
 
+/* See payment.h. */
+int64
+oms_payment_to_pay(const OmsOrderHead *head)
+{
+	OmsPaymentBalance balance;
+
+	oms_payment_balance(head, &balance);
+	return Max(balance.due - balance.capturable - balance.authorize_pending, 0);
+}
+
 /* Asks to give up what is left of an authorization. */
 static void
 void_rest(const OmsPayment *payment, const OmsPaymentCause *cause)

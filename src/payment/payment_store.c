@@ -6,8 +6,12 @@
  */
 #include "payment/payment_internal.h"
 
+#include "commands/sequence.h"
+
+#include "core/cache.h"
 #include "core/guard.h"
 #include "core/json.h"
+#include "core/rows.h"
 #include "utils/snapmgr.h"
 #include "utils/numeric.h"
 
@@ -19,7 +23,7 @@ enum
 	ST_LOCK,
 	ST_LOCK_ALL,
 	ST_BALANCE,
-	ST_NEXT_EVENT,
+	ST_REFUNDS,
 	ST_REQUEST,
 	ST_RECORD
 };
@@ -29,6 +33,17 @@ enum
 	"p.refunded, p.charged_back, p.authorize_pending, p.capture_pending, p.void_pending, p.refund_pending, p.replaces_id, p.account_id, " \
 	"coalesce(m.charge_rank, 100), coalesce(m.refund_rank, 100), coalesce(m.rest, 'keep') " \
 	"FROM oms.payment p LEFT JOIN oms.payment_method m ON m.merchant_id = p.merchant_id AND m.method = p.method "
+
+/* Columns of payment_event in the order of sql/schema/60_payment.sql, and those of an intent. */
+enum
+{
+	E_MERCHANT = 1, E_PAYMENT, E_EVENT, E_REFUND = 5, E_OCCURRED_AT, E_RECORDED_AT, E_AMOUNT = 9, E_KIND, E_REFERENCE, E_ACTOR,
+	E_REASON, E_DATA
+};
+#define REQUEST_COLUMNS \
+	"merchant_id, payment_id, event_id, refund_id, occurred_at, recorded_at, amount, kind, event_reference, actor, reason, data"
+
+static OmsTarget request_target = {"payment_event", REQUEST_COLUMNS};
 
 static OmsStatement statements[] = {
 	[ST_CREATE] = {
@@ -57,21 +72,21 @@ static OmsStatement statements[] = {
 		"WHERE p.merchant_id = $1 AND p.order_id = $2 ORDER BY p.payment_id FOR NO KEY UPDATE OF p",
 		2, {INT4OID, INT8OID}
 	},
+	/* View payment_balance, added up here. */
 	[ST_BALANCE] = {
-		"SELECT total, cancelled_total, owed, captured, charged_back, refunded, refund_pending, capture_pending, "
-		"authorize_pending, capturable, due, refund_due "
-		"FROM oms.payment_balance WHERE merchant_id = $1 AND order_id = $2",
+		"SELECT o.total, o.cancelled_total, p.authorized, p.voided, p.void_pending, p.expired, p.captured, p.capture_pending, "
+		"p.charged_back, p.refunded, p.refund_pending, p.authorize_pending "
+		"FROM oms.sales_order o LEFT JOIN oms.payment p ON p.merchant_id = $1 AND p.order_id = $2 "
+		"WHERE o.merchant_id = $1 AND o.order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
-	[ST_NEXT_EVENT] = {
-		"SELECT nextval('oms.payment_event_event_id_seq')",
-		0, {0}
+	[ST_REFUNDS] = {
+		"SELECT amount, moved, pending, cause IN ('cancel', 'edit') FROM oms.refund "
+		"WHERE merchant_id = $1 AND order_id = $2 AND NOT (cause = 'manual' AND state = 'failed')",
+		2, {INT4OID, INT8OID}
 	},
 	[ST_REQUEST] = {
-		"INSERT INTO oms.payment_event (merchant_id, payment_id, event_id, refund_id, occurred_at, recorded_at, amount, "
-		"kind, event_reference, actor, reason, data) VALUES ($1, $2, $3, $4, $5, $12, $6, $7, $8, $9, $10, $11)",
-		12, {INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID,
-		TIMESTAMPTZOID}
+		"INSERT INTO oms.payment_event (" REQUEST_COLUMNS ") SELECT " REQUEST_COLUMNS " FROM unnest($1)", 1, {0}
 	},
 	[ST_RECORD] = {
 		"INSERT INTO oms.payment_event (merchant_id, payment_id, kind, event_reference, amount, occurred_at, recorded_at, actor) "
@@ -307,22 +322,59 @@ void
 oms_payment_balance(const OmsOrderHead *head, OmsPaymentBalance *balance)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	int			e = head->exponent;
+	int64		granted = 0;
+	Snapshot	snapshot;
+	uint64		rows;
+	uint64		i;
 
 	CommandCounterIncrement();	/* what this transaction wrote counts */
-	if (oms_run_snapshot(&statements[ST_BALANCE], values, NULL, GetLatestSnapshot()) == 0)
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	memset(balance, 0, sizeof(*balance));
+	rows = oms_run_snapshot(&statements[ST_BALANCE], values, NULL, snapshot);
+	if (rows == 0)
 		oms_error_unknown("order", head->merchant, head->order_id);
-	balance->total = oms_get_money(0, 1, head->exponent);
-	balance->cancelled = oms_get_money(0, 2, head->exponent);
-	balance->owed = oms_get_money(0, 3, head->exponent);
-	balance->captured = oms_get_money(0, 4, head->exponent);
-	balance->charged_back = oms_get_money(0, 5, head->exponent);
-	balance->refunded = oms_get_money(0, 6, head->exponent);
-	balance->refund_pending = oms_get_money(0, 7, head->exponent);
-	balance->capture_pending = oms_get_money(0, 8, head->exponent);
-	balance->authorize_pending = oms_get_money(0, 9, head->exponent);
-	balance->capturable = oms_get_money(0, 10, head->exponent);
-	balance->due = oms_get_money(0, 11, head->exponent);
-	balance->refund_due = oms_get_money(0, 12, head->exponent);
+	balance->total = oms_get_money(0, 1, e);
+	balance->cancelled = oms_get_money(0, 2, e);
+	for (i = 0; i < rows && !oms_is_null(i, 3); i++)
+	{
+		int64		captured = oms_get_money(i, 7, e);
+		int64		pending = oms_get_money(i, 8, e);
+
+		balance->capturable += Max(oms_get_money(i, 3, e) - oms_get_money(i, 4, e) - oms_get_money(i, 5, e) -
+								   oms_get_money(i, 6, e) - captured - pending, 0);
+		balance->captured += captured;
+		balance->capture_pending += pending;
+		balance->charged_back += oms_get_money(i, 9, e);
+		balance->refunded += oms_get_money(i, 10, e);
+		balance->refund_pending += oms_get_money(i, 11, e);
+		balance->authorize_pending += oms_get_money(i, 12, e);
+	}
+	rows = oms_run_snapshot(&statements[ST_REFUNDS], values, NULL, snapshot);
+	for (i = 0; i < rows; i++)
+	{
+		int64		amount = oms_get_money(i, 1, e);
+
+		balance->refund_due += Max(amount - oms_get_money(i, 2, e) - oms_get_money(i, 3, e), 0);
+		if (!oms_get_bool(i, 4))
+			granted += amount;
+	}
+	UnregisterSnapshot(snapshot);
+	balance->owed = Max(balance->total - balance->cancelled - granted, 0);
+	balance->due = balance->owed - (balance->captured - balance->charged_back - balance->refunded - balance->refund_pending +
+									balance->capture_pending);
+}
+
+static int64
+next_event_id(void)
+{
+	static OmsCache cache = {
+		.name = "payment event numbers",
+		.tables = {"payment_event_event_id_seq"},
+	};
+
+	(void) oms_cache_fresh(&cache);
+	return nextval_internal(cache.relids[0], false);
 }
 
 /*
@@ -334,13 +386,9 @@ int64
 oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, int64 refund_id,
 					const OmsPaymentCause *cause)
 {
-	int64		event_id;
+	OmsRows    *rows = oms_rows_for(&request_target);
+	int64		event_id = next_event_id();
 	OmsJson		data;
-	Datum		values[12];
-	char		nulls[13] = "            ";
-
-	oms_run(&statements[ST_NEXT_EVENT], NULL, NULL);
-	event_id = oms_get_int64(0, 1);
 
 	oms_json_begin(&data);
 	if (cause->kind != NULL)
@@ -351,27 +399,21 @@ oms_payment_request(const OmsPayment *payment, const char *kind, int64 amount, i
 	if (strcmp(kind, "capture") == 0)
 		oms_json_add_text(&data, "rest", cause->rest != NULL ? cause->rest : payment->rest);
 
-	values[0] = Int32GetDatum(payment->merchant);
-	values[1] = Int64GetDatum(payment->payment_id);
-	values[2] = Int64GetDatum(event_id);
-	values[3] = Int64GetDatum(refund_id);
-	if (refund_id == 0)
-		nulls[3] = 'n';
-	values[4] = TimestampTzGetDatum(cause->not_before != 0 ? cause->not_before : oms_now());
-	values[5] = oms_scaled_to_numeric(amount, payment->exponent);
-	values[6] = CStringGetTextDatum(psprintf("%s_requested", kind));
-	values[7] = CStringGetTextDatum(psprintf("oms-%d-%s-" INT64_FORMAT, payment->merchant, kind, event_id));
-	values[8] = CStringGetTextDatum(cause->actor);
-	if (cause->reason != NULL)
-		values[9] = CStringGetTextDatum(cause->reason);
-	else
-	{
-		values[9] = (Datum) 0;
-		nulls[9] = 'n';
-	}
-	values[10] = oms_json_end(&data);
-	values[11] = TimestampTzGetDatum(oms_now());
-	oms_run(&statements[ST_REQUEST], values, nulls);
+	oms_rows_set(rows, E_MERCHANT, Int32GetDatum(payment->merchant));
+	oms_rows_set(rows, E_PAYMENT, Int64GetDatum(payment->payment_id));
+	oms_rows_set(rows, E_EVENT, Int64GetDatum(event_id));
+	if (refund_id != 0)
+		oms_rows_set(rows, E_REFUND, Int64GetDatum(refund_id));
+	oms_rows_set(rows, E_OCCURRED_AT, TimestampTzGetDatum(cause->not_before != 0 ? cause->not_before : oms_now()));
+	oms_rows_set(rows, E_RECORDED_AT, TimestampTzGetDatum(oms_now()));
+	oms_rows_set(rows, E_AMOUNT, oms_scaled_to_numeric(amount, payment->exponent));
+	oms_rows_set_text(rows, E_KIND, psprintf("%s_requested", kind));
+	oms_rows_set_text(rows, E_REFERENCE, psprintf("oms-%d-%s-" INT64_FORMAT, payment->merchant, kind, event_id));
+	oms_rows_set_text(rows, E_ACTOR, cause->actor);
+	oms_rows_set_text(rows, E_REASON, cause->reason);
+	oms_rows_set(rows, E_DATA, oms_json_end(&data));
+	oms_rows_add(rows);
+	oms_rows_insert(&statements[ST_REQUEST], &rows, 1);
 	return event_id;
 }
 

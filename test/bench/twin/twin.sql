@@ -18,6 +18,9 @@ CREATE TABLE twin.refund (LIKE oms.refund INCLUDING ALL);
 CREATE TABLE twin.event (LIKE oms.event INCLUDING ALL);
 CREATE TABLE twin.task (LIKE oms.task INCLUDING ALL);
 CREATE TABLE twin.order_edit (LIKE oms.order_edit INCLUDING ALL);
+CREATE TABLE twin.order_cancellation (LIKE oms.order_cancellation INCLUDING ALL);
+CREATE TABLE twin.invoice (LIKE oms.invoice INCLUDING ALL);
+CREATE TABLE twin.message_template (LIKE oms.message_template INCLUDING ALL);
 CREATE TABLE twin.transition (LIKE oms.transition INCLUDING ALL);
 ALTER TABLE twin.order_line ADD CONSTRAINT order_line_counters CHECK (ordered > 0 AND cancelled >= 0 AND allocated >= 0 AND backordered >= 0
 	AND allocated + backordered + shipped + cancelled <= ordered AND delivered <= shipped AND shipped <= packed AND packed <= picked
@@ -35,6 +38,13 @@ INSERT INTO twin.payment_event SELECT * FROM oms.payment_event;
 INSERT INTO twin.event SELECT * FROM oms.event;
 INSERT INTO twin.task SELECT * FROM oms.task;
 INSERT INTO twin.transition SELECT * FROM oms.transition;
+INSERT INTO twin.message_template SELECT * FROM oms.message_template;
+-- The keys of oms, which LIKE leaves out.
+ALTER TABLE twin.order_hold ADD FOREIGN KEY (merchant_id, order_id) REFERENCES twin.sales_order;
+ALTER TABLE twin.payment ADD FOREIGN KEY (merchant_id, order_id) REFERENCES twin.sales_order;
+ALTER TABLE twin.payment_event ADD FOREIGN KEY (merchant_id, payment_id) REFERENCES twin.payment;
+ALTER TABLE twin.refund ADD FOREIGN KEY (merchant_id, order_id) REFERENCES twin.sales_order;
+ALTER TABLE twin.order_edit ADD FOREIGN KEY (merchant_id, order_id) REFERENCES twin.sales_order;
 SELECT setval(pg_get_serial_sequence('twin.' || t, c), 1000000000) FROM (VALUES ('payment_event', 'event_id'), ('event', 'event_id'), ('task', 'task_id'),
 	('order_hold', 'hold_id'), ('order_edit', 'edit_id'), ('refund', 'refund_id'), ('reservation', 'reservation_id')) v (t, c);
 
@@ -52,6 +62,38 @@ BEGIN
 	INSERT INTO twin.event (merchant_id, tx, subject_type, subject_id, order_id, type, actor, reason, data)
 	VALUES ($1, pg_current_xact_id()::text::bigint, $3, $4, $2, $5, current_user, $6, $7);
 END $$;
+
+-- Rows that only functions write, and rows that are facts; of lines anybody may change the instructions.
+CREATE FUNCTION twin.guard_command() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF coalesce(current_setting('twin.command', true), '') = '' THEN
+		RAISE EXCEPTION 'rows of % are kept by commands', TG_TABLE_NAME USING ERRCODE = 'OM009';
+	END IF;
+	IF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON twin.payment FOR EACH ROW EXECUTE FUNCTION twin.guard_command();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON twin.refund FOR EACH ROW EXECUTE FUNCTION twin.guard_command();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON twin.order_edit FOR EACH ROW EXECUTE FUNCTION twin.guard_command();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON twin.order_cancellation FOR EACH ROW EXECUTE FUNCTION twin.guard_command();
+CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON twin.payment_event FOR EACH ROW EXECUTE FUNCTION twin.guard_command();
+CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON twin.event FOR EACH ROW EXECUTE FUNCTION twin.guard_command();
+
+CREATE FUNCTION twin.guard_line() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	free twin.order_line := NEW;
+BEGIN
+	IF coalesce(current_setting('twin.command', true), '') = '' THEN
+		free.instructions := OLD.instructions;
+		IF free IS DISTINCT FROM OLD THEN
+			RAISE EXCEPTION 'columns of a line are frozen or counted' USING ERRCODE = 'OM009';
+		END IF;
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER guard BEFORE UPDATE ON twin.order_line FOR EACH ROW EXECUTE FUNCTION twin.guard_line();
 
 -- The derived columns of an order, from lines, holds and payments.
 CREATE FUNCTION twin.refresh(merchant int, id bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -178,6 +220,7 @@ DECLARE
 	pending jsonb := '{}';
 	answered bigint[] := '{}';
 	request record;
+	b record;
 	class text;
 BEGIN
 	PERFORM 1 FROM twin.sales_order o JOIN twin.payment y ON y.merchant_id = o.merchant_id AND y.order_id = o.order_id
@@ -208,11 +251,19 @@ BEGIN
 	LOOP
 		pending := pending || jsonb_build_object(request.class, coalesce((pending ->> request.class)::numeric, 0) + request.amount);
 	END LOOP;
+	PERFORM set_config('twin.command', 'on', true);
 	UPDATE twin.payment SET authorized = coalesce((amounts ->> 'authorize')::numeric, 0), captured = coalesce((amounts ->> 'capture')::numeric, 0),
 		voided = coalesce((amounts ->> 'void')::numeric, 0), refunded = coalesce((amounts ->> 'refund')::numeric, 0),
 		authorize_pending = coalesce((pending ->> 'authorize')::numeric, 0), capture_pending = coalesce((pending ->> 'capture')::numeric, 0),
 		void_pending = coalesce((pending ->> 'void')::numeric, 0), refund_pending = coalesce((pending ->> 'refund')::numeric, 0)
 		WHERE merchant_id = NEW.merchant_id AND payment_id = NEW.payment_id;
+	PERFORM set_config('twin.command', '', true);
+	IF NEW.kind IN ('capture_requested', 'refund_requested') THEN
+		SELECT * INTO b FROM twin.balance(NEW.merchant_id, p.order_id);
+		IF NEW.kind = 'capture_requested' AND b.due + b.refund_due < 0 OR NEW.kind = 'refund_requested' AND b.refundable < 0 THEN
+			RAISE EXCEPTION 'order % does not owe or have so much', p.order_id USING ERRCODE = 'OM007', DETAIL = format('%s beyond', -least(b.due + b.refund_due, b.refundable));
+		END IF;
+	END IF;
 	IF NEW.kind LIKE '%\_requested' THEN
 		INSERT INTO twin.task (merchant_id, kind, order_id, subject_type, subject_id, dedup_key, payload)
 		VALUES (NEW.merchant_id, replace(NEW.kind, '_requested', ''), p.order_id, 'payment', p.payment_id, NEW.event_reference, jsonb_build_object('payment', p.payment_id, 'intent', NEW.event_id,
@@ -278,17 +329,20 @@ BEGIN
 		END IF;
 	END LOOP;
 	IF asked > 0 THEN
+		PERFORM set_config('twin.command', 'on', true);
 		UPDATE twin.refund SET pending = pending + asked, state = 'requested' WHERE merchant_id = merchant AND refund_id = which;
+		PERFORM set_config('twin.command', '', true);
 	END IF;
 	RETURN asked;
 END $$;
 
 -- Gives back what a cancellation left too much of: voids before refunds, the newest payment first.
-CREATE FUNCTION twin.give_back(merchant int, id bigint, at_most numeric) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION twin.give_back(merchant int, id bigint, at_most numeric) RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE
 	o twin.sales_order := twin.lock_order(merchant, id);
 	b record;
 	want numeric;
+	given numeric;
 	part numeric;
 	p record;
 	which bigint;
@@ -297,8 +351,9 @@ BEGIN
 	SELECT * INTO b FROM twin.balance(merchant, id);
 	want := least(b.capturable - b.due - b.refund_due, at_most);
 	IF want <= 0 OR NOT FOUND THEN
-		RETURN;
+		RETURN 0;
 	END IF;
+	given := want;
 	FOR p IN SELECT payment_id, authorized - voided - void_pending - expired - captured - capture_pending AS room FROM twin.payment
 		WHERE merchant_id = merchant AND order_id = id ORDER BY payment_id DESC
 	LOOP
@@ -309,12 +364,29 @@ BEGIN
 		END IF;
 	END LOOP;
 	IF want <= 0 THEN
-		RETURN;
+		RETURN given;
 	END IF;
+	PERFORM set_config('twin.command', 'on', true);
 	INSERT INTO twin.refund (merchant_id, order_id, cause, cause_id, granted_at, amount, tax, lines_amount, shipping, shipping_tax, fee, fixed_fee, currency, state, actor)
 	VALUES (merchant, id, 'cancel', id, now(), want, 0, 0, 0, 0, 0, 0, o.currency, 'granted', current_user) RETURNING refund_id INTO which;
+	PERFORM set_config('twin.command', '', true);
 	PERFORM twin.log(merchant, id, 'refund', which, 'refund.granted', NULL, jsonb_build_object('refund', which, 'cause', 'cancel', 'amount', want));
 	PERFORM twin.move_refund(merchant, id, which, want);
+	RETURN given;
+END $$;
+
+-- Money after a cancellation, and its row.
+CREATE FUNCTION twin.settle(merchant int, id bigint, line int, units int, owed numeric) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	less numeric;
+	given numeric;
+BEGIN
+	SELECT owed - (total - cancelled_total) INTO less FROM twin.sales_order WHERE merchant_id = merchant AND order_id = id;
+	given := twin.give_back(merchant, id, less);
+	PERFORM set_config('twin.command', 'on', true);
+	INSERT INTO twin.order_cancellation (merchant_id, order_id, line_no, quantity, cancelled_at, discount_policy, amount, given_back, restock, refund, notify, actor)
+	VALUES (merchant, id, line, units, now(), 'share', less, given, true, true, true, current_user);
+	PERFORM set_config('twin.command', '', true);
 END $$;
 
 CREATE FUNCTION twin.transition(merchant int, id bigint, to_state text, reason text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
@@ -371,10 +443,12 @@ BEGIN
 		END IF;
 		release := release - least(release, r.quantity);
 	END LOOP;
+	PERFORM set_config('twin.command', 'on', true);
 	UPDATE twin.order_line SET cancelled = cancelled + units, backordered = backordered - from_backorder, allocated = allocated - from_promise
 		WHERE merchant_id = merchant AND order_id = id AND line_no = line;
+	PERFORM set_config('twin.command', '', true);
 	PERFORM twin.log(merchant, id, 'order', id, 'order.line_cancelled', NULL, jsonb_build_object('line', line, 'quantity', units));
-	PERFORM twin.give_back(merchant, id, (SELECT cancelled_total FROM twin.sales_order WHERE merchant_id = merchant AND order_id = id) - o.cancelled_total);
+	PERFORM twin.settle(merchant, id, line, units, o.total - o.cancelled_total);
 	RETURN units;
 END $$;
 
@@ -390,8 +464,10 @@ BEGIN
 		RAISE EXCEPTION 'order % has shipped units', id USING ERRCODE = 'OM008';
 	END IF;
 	DELETE FROM twin.reservation WHERE merchant_id = merchant AND order_id = id;
+	PERFORM set_config('twin.command', 'on', true);
 	UPDATE twin.order_line SET cancelled = ordered, allocated = 0, backordered = 0, picked = 0, packed = 0 WHERE merchant_id = merchant AND order_id = id;
-	PERFORM twin.give_back(merchant, id, (SELECT cancelled_total FROM twin.sales_order WHERE merchant_id = merchant AND order_id = id) - o.cancelled_total);
+	PERFORM set_config('twin.command', '', true);
+	PERFORM twin.settle(merchant, id, NULL, 0, o.total - o.cancelled_total);
 	RETURN id;
 END $$;
 
@@ -447,6 +523,7 @@ BEGIN
 	IF o.lifecycle NOT IN ('placed', 'confirmed') THEN
 		RAISE EXCEPTION 'order % is %', id, o.lifecycle USING ERRCODE = 'OM008';
 	END IF;
+	PERFORM set_config('twin.command', 'on', true);
 	UPDATE twin.order_edit e SET state = 'expired', closed_at = now() WHERE e.merchant_id = merchant AND e.order_id = id AND e.state = 'open' AND e.expires_at <= now();
 	IF EXISTS (SELECT 1 FROM twin.order_edit e WHERE e.merchant_id = merchant AND e.order_id = id AND e.state = 'open') THEN
 		RAISE EXCEPTION 'order % has an open edit', id USING ERRCODE = 'OM008';
@@ -460,6 +537,7 @@ BEGIN
 	END LOOP;
 	INSERT INTO twin.order_edit (merchant_id, order_id, state, discount_policy, changes, opened_at, expires_at, opened_by, reason)
 	VALUES ($1, $2, 'open', 'keep', $3, now(), now() + interval '1 day', current_user, $4) RETURNING edit_id INTO edit;
+	PERFORM set_config('twin.command', '', true);
 	PERFORM twin.log(merchant, id, 'order', id, 'order.edit_opened', reason, jsonb_build_object('edit', edit));
 	RETURN edit;
 END $$;
@@ -470,6 +548,9 @@ DECLARE
 	e twin.order_edit;
 	c record;
 	l twin.order_line;
+	after twin.order_line;
+	s twin.sales_order;
+	told jsonb := '[]';
 	more int;
 	amount numeric;
 	tax_now numeric;
@@ -484,6 +565,9 @@ BEGIN
 	LOOP
 		SELECT * INTO l FROM twin.order_line WHERE merchant_id = merchant AND order_id = id AND line_no = c.line;
 		more := c.quantity - (l.ordered - l.cancelled);
+		IF more > 0 AND (l.shipped > 0 OR EXISTS (SELECT 1 FROM twin.invoice i WHERE i.merchant_id = merchant AND i.order_id = id)) THEN
+			RAISE EXCEPTION 'line % is shipped or invoiced', c.line USING ERRCODE = 'OM008';
+		END IF;
 		IF c.quantity < l.picked THEN
 			RAISE EXCEPTION 'line % has % picked units', c.line, l.picked USING ERRCODE = 'OM007';
 		ELSIF more < 0 THEN
@@ -496,22 +580,38 @@ BEGIN
 			UPDATE twin.order_line SET ordered = ordered + more, allocated = allocated + more, tax = tax_now,
 				total = amount + CASE WHEN o.tax_included THEN 0 ELSE tax_now END WHERE merchant_id = merchant AND order_id = id AND line_no = c.line;
 		END IF;
+		IF more <> 0 THEN
+			SELECT * INTO after FROM twin.order_line WHERE merchant_id = merchant AND order_id = id AND line_no = c.line;
+			told := told || (SELECT coalesce(jsonb_agg(jsonb_build_object('object', 'line ' || c.line, 'field', v.field, 'before', v.was, 'after', v.becomes)), '[]')
+				FROM (VALUES ('ordered', l.ordered::text, after.ordered::text), ('cancelled', l.cancelled::text, after.cancelled::text),
+					('allocated', l.allocated::text, after.allocated::text), ('backordered', l.backordered::text, after.backordered::text),
+					('discount', l.discount::text, after.discount::text), ('tax', l.tax::text, after.tax::text), ('total', l.total::text, after.total::text)) v (field, was, becomes)
+				WHERE v.was <> v.becomes);
+		END IF;
 	END LOOP;
 	PERFORM set_config('twin.command', 'on', true);
-	UPDATE twin.sales_order s SET subtotal = t.subtotal, discount = t.discount, tax = t.tax + t.charge_tax, total = t.total + t.charge_total
+	UPDATE twin.sales_order u SET subtotal = t.subtotal, discount = t.discount, tax = t.tax + t.charge_tax, total = t.total + t.charge_total
 		FROM (SELECT sum(round(ordered * unit_price, 2)) AS subtotal, sum(discount) AS discount, sum(tax) AS tax, sum(total) AS total,
-			coalesce((SELECT sum(c.tax) FROM twin.order_charge c WHERE c.merchant_id = merchant AND c.order_id = id), 0) AS charge_tax,
-			coalesce((SELECT sum(c.total) FROM twin.order_charge c WHERE c.merchant_id = merchant AND c.order_id = id), 0) AS charge_total
+			coalesce((SELECT sum(h.tax) FROM twin.order_charge h WHERE h.merchant_id = merchant AND h.order_id = id), 0) AS charge_tax,
+			coalesce((SELECT sum(h.total) FROM twin.order_charge h WHERE h.merchant_id = merchant AND h.order_id = id), 0) AS charge_total
 			FROM twin.order_line WHERE merchant_id = merchant AND order_id = id) t
-		WHERE s.merchant_id = merchant AND s.order_id = id;
+		WHERE u.merchant_id = merchant AND u.order_id = id;
 	PERFORM set_config('twin.command', '', true);
 	PERFORM twin.refresh(merchant, id);
+	SELECT * INTO s FROM twin.sales_order u WHERE u.merchant_id = merchant AND u.order_id = id;
+	told := (SELECT coalesce(jsonb_agg(jsonb_build_object('object', 'order', 'field', v.field, 'before', v.was, 'after', v.becomes)), '[]')
+		FROM (VALUES ('subtotal', o.subtotal::text, s.subtotal::text), ('discount', o.discount::text, s.discount::text), ('tax', o.tax::text, s.tax::text),
+			('total', o.total::text, s.total::text), ('cancelled_total', o.cancelled_total::text, s.cancelled_total::text)) v (field, was, becomes)
+		WHERE v.was <> v.becomes) || told;
 	SELECT coalesce(sum(authorized - voided - void_pending - expired - captured) + sum(captured - charged_back - refunded - refund_pending), 0) INTO paid
 		FROM twin.payment WHERE merchant_id = merchant AND order_id = id;
+	PERFORM set_config('twin.command', 'on', true);
 	UPDATE twin.order_edit ed SET state = 'confirmed', closed_at = now(), closed_by = current_user, revision = s.revision, total_before = o.total - o.cancelled_total,
 		total_after = s.total - s.cancelled_total, given_back = 0, to_pay = greatest(s.total - s.cancelled_total - paid, 0)
-		FROM twin.sales_order s WHERE s.merchant_id = merchant AND s.order_id = id AND ed.merchant_id = merchant AND ed.order_id = id AND ed.edit_id = e.edit_id;
-	PERFORM twin.log(merchant, id, 'order', id, 'order.edited', NULL, jsonb_build_object('edit', e.edit_id, 'changes', e.changes));
+		WHERE ed.merchant_id = merchant AND ed.order_id = id AND ed.edit_id = e.edit_id;
+	PERFORM set_config('twin.command', '', true);
+	PERFORM twin.log(merchant, id, 'order', id, 'order.edited', NULL, jsonb_build_object('edit', e.edit_id, 'discount_policy', e.discount_policy, 'changes', told,
+		'to_pay', greatest(s.total - s.cancelled_total - paid, 0)));
 	RETURN e.edit_id;
 END $$;
 
