@@ -469,7 +469,7 @@ oms_lot_stock_gate(PG_FUNCTION_ARGS)
 	if (delta > 0)
 		oms_gate_take_forced(&key, delta);
 	else if (delta < 0)
-		oms_gate_give(&key, -delta);
+		oms_gate_give_covered(&key, -delta);
 	/* Told again even if it was before: a counter that was read after that instant has left the units out. */
 	if (until != PG_INT64_MAX)
 		oms_gate_deadline(&key, until);

@@ -252,8 +252,11 @@ oms_stock_gate(PG_FUNCTION_ARGS)
 				 errmsg("item " INT64_FORMAT " would have less than nothing on hand at location %d", key.item, key.location),
 				 errdetail("On hand would be " INT64_FORMAT ".", on_hand),
 				 errhint("Receive the goods first, or force the movement.")));
-	if (delta > 0)
+	/* Units that come make good what is promised and not there; the rest is this transaction's at once. */
+	if (delta > 0 && SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		oms_gate_give(&key, delta);
+	else if (delta > 0)
+		oms_gate_give_covered(&key, delta);
 	else if (delta < 0 && (applying_forced || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA))
 		oms_gate_take_forced(&key, -delta);
 	else if (delta < 0 && !oms_stock_take(trigdata, &key, -delta, &available))
