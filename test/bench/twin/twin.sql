@@ -19,6 +19,7 @@ CREATE TABLE twin.event (LIKE oms.event INCLUDING ALL);
 CREATE TABLE twin.task (LIKE oms.task INCLUDING ALL);
 CREATE TABLE twin.order_edit (LIKE oms.order_edit INCLUDING ALL);
 CREATE TABLE twin.order_cancellation (LIKE oms.order_cancellation INCLUDING ALL);
+CREATE TABLE twin.order_change (LIKE oms.order_change INCLUDING ALL);
 CREATE TABLE twin.invoice (LIKE oms.invoice INCLUDING ALL);
 CREATE TABLE twin.message_template (LIKE oms.message_template INCLUDING ALL);
 CREATE TABLE twin.transition (LIKE oms.transition INCLUDING ALL);
@@ -199,6 +200,30 @@ BEGIN
 	RETURN NULL;
 END $$;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE ON twin.order_hold FOR EACH ROW EXECUTE FUNCTION twin.hold_changed();
+
+-- The history: what changed of each row, before and after.
+CREATE FUNCTION twin.history() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	is_now jsonb := to_jsonb(NEW);
+	was jsonb := CASE WHEN TG_OP = 'UPDATE' THEN to_jsonb(OLD) END;
+BEGIN
+	IF TG_OP = 'UPDATE' THEN
+		SELECT jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, n.value) INTO was, is_now
+			FROM jsonb_each(was) o JOIN jsonb_each(is_now) n ON n.key = o.key WHERE o.value <> n.value;
+		IF was IS NULL THEN
+			RETURN NULL;
+		END IF;
+	END IF;
+	INSERT INTO twin.order_change (merchant_id, order_id, at, tx, table_name, operation, key, old, new, actor, reason)
+	VALUES (NEW.merchant_id, NEW.order_id, now(), pg_current_xact_id()::text::bigint, TG_TABLE_NAME, lower(TG_OP),
+		CASE TG_TABLE_NAME WHEN 'order_line' THEN jsonb_build_object('line_no', to_jsonb(NEW) -> 'line_no')
+			WHEN 'order_hold' THEN jsonb_build_object('hold_id', to_jsonb(NEW) -> 'hold_id') ELSE '{}' END,
+		was, is_now, current_user, nullif(current_setting('twin.reason', true), ''));
+	RETURN NULL;
+END $$;
+CREATE TRIGGER a_history AFTER UPDATE ON twin.sales_order FOR EACH ROW EXECUTE FUNCTION twin.history();
+CREATE TRIGGER a_history AFTER UPDATE ON twin.order_line FOR EACH ROW EXECUTE FUNCTION twin.history();
+CREATE TRIGGER a_history AFTER INSERT OR UPDATE ON twin.order_hold FOR EACH ROW EXECUTE FUNCTION twin.history();
 
 -- Promises: the stock's row says how many, and its constraint how many there may be.
 CREATE FUNCTION twin.promises_changed() RETURNS trigger LANGUAGE plpgsql AS $$
