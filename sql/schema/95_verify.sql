@@ -14,6 +14,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_spli
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_quote
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_blanket
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_history
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_recurrence
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_unit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_approval
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_edit

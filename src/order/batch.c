@@ -97,40 +97,69 @@ ends_all(int code)
 }
 
 /*
- * Runs a step for one order in a savepoint; a refusal is kept with the order.
- * What is not about the order ends the whole statement.
+ * Runs a step in a savepoint, in a memory context that keeps what it makes.
+ * Returns null, or why it was refused; what is not about the order ends the
+ * whole statement.
  */
-static bool
-in_savepoint(Batch *batch, Staged *staged, Step step)
+ErrorData *
+oms_place_try(MemoryContext memory, void (*step) (void *), void *argument)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = true;
+	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(batch->chunk_context);
+	MemoryContextSwitchTo(memory);
 	PG_TRY();
 	{
-		step(batch, staged);
+		step(argument);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(batch->chunk_context);
-		staged->error = CopyErrorData();
+		MemoryContextSwitchTo(memory);
+		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (ends_all(staged->error->sqlerrcode))
-			ReThrowError(staged->error);
-		staged->draft = NULL;
-		done = false;
+		if (ends_all(error->sqlerrcode))
+			ReThrowError(error);
 	}
 	PG_END_TRY();
-	return done;
+	return error;
+}
+
+/* A step and what it is for. */
+typedef struct Attempt
+{
+	Batch	   *batch;
+	Staged	   *staged;
+	Step		step;
+} Attempt;
+
+static void
+run_step(void *argument)
+{
+	Attempt    *attempt = argument;
+
+	attempt->step(attempt->batch, attempt->staged);
+}
+
+/* Runs a step for one order in a savepoint; a refusal is kept with the order. */
+static bool
+in_savepoint(Batch *batch, Staged *staged, Step step)
+{
+	Attempt		attempt = {batch, staged, step};
+	ErrorData  *error = oms_place_try(batch->chunk_context, run_step, &attempt);
+
+	if (error == NULL)
+		return true;
+	staged->error = error;
+	staged->draft = NULL;
+	return false;
 }
 
 static void
