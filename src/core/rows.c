@@ -127,7 +127,13 @@ oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n)
 }
 
 bool
+oms_rows_without_sql(const OmsRows *rows)
+{
+	return oms_table_is_plain(rows->table) && !rows->table->has_triggers && !oms_previewing;
+}
+
+bool
 oms_rows_insert_new(OmsRows *rows)
 {
-	return oms_table_is_plain(rows->table) && !rows->table->has_triggers && !oms_previewing && oms_insert_new_row(rows);
+	return oms_rows_without_sql(rows) && oms_insert_new_row(rows);
 }

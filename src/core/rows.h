@@ -53,5 +53,7 @@ extern void oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n);
  * returns true.  False says nothing but that SQL must try.
  */
 extern bool oms_rows_insert_new(OmsRows *rows);
+/* Whether it can at all: to be asked before a row is added whose defaults draw an id. */
+extern bool oms_rows_without_sql(const OmsRows *rows);
 
 #endif							/* OMS_ROWS_H */

@@ -218,6 +218,8 @@ insert_task(const Datum *values, const char *nulls)
 	OmsRows    *rows = oms_rows_for(&target);
 	bool		isnull;
 
+	if (!oms_rows_without_sql(rows))
+		return 0;
 	for (int i = 0; i < lengthof(columns); i++)
 		if (nulls[i] == ' ')
 			oms_rows_set(rows, columns[i], values[i]);
