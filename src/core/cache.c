@@ -11,6 +11,7 @@
 #include "core/oms.h"
 
 #include "catalog/namespace.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -100,6 +101,27 @@ oms_cache_fresh(OmsCache *cache)
 	cache->transient = IsolationUsesXactSnapshot();
 	any_transient |= cache->transient;
 	return false;
+}
+
+void *
+oms_cache_of_merchant(OmsCache *cache, int32 merchant, Size entry_size)
+{
+	void	   *entry;
+	bool		found;
+
+	if (!oms_cache_fresh(cache))
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(int32);
+		ctl.entrysize = entry_size;
+		ctl.hcxt = cache->context;
+		cache->data = hash_create(cache->name, 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(cache->data, &merchant, HASH_ENTER, &found);
+	if (!found)
+		memset((char *) entry + sizeof(int32), 0, entry_size - sizeof(int32));
+	return entry;
 }
 
 /* AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE statement, on configuration tables. */

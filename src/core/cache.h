@@ -31,4 +31,11 @@ typedef struct OmsCache
  */
 extern bool oms_cache_fresh(OmsCache *cache);
 
+/*
+ * The merchant's entry in a cache that has one per merchant, made with zeros
+ * where there is none yet: what it holds is loaded by the caller.  The entry
+ * begins with an int32, the merchant.
+ */
+extern void *oms_cache_of_merchant(OmsCache *cache, int32 merchant, Size entry_size);
+
 #endif							/* OMS_CACHE_H */

@@ -291,21 +291,8 @@ load_transitions(MerchantConfig *config, MemoryContext context)
 static const MerchantConfig *
 merchant_config(int32 merchant)
 {
-	MerchantConfig *config;
-	bool		found;
+	MerchantConfig *config = oms_cache_of_merchant(&config_cache, merchant, sizeof(MerchantConfig));
 
-	if (!oms_cache_fresh(&config_cache))
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(int32);
-		ctl.entrysize = sizeof(MerchantConfig);
-		ctl.hcxt = config_cache.context;
-		config_cache.data = hash_create("oms merchants", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	config = hash_search(config_cache.data, &merchant, HASH_ENTER, &found);
-	if (!found)
-		config->loaded = false;
 	if (!config->loaded)
 	{
 		int32		key = config->merchant;

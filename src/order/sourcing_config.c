@@ -180,20 +180,9 @@ load_exclusions(OmsSourcingConfig *config)
 const OmsSourcingConfig *
 oms_sourcing_config_always(int32 merchant)
 {
-	OmsSourcingConfig *config;
-	bool		found;
+	OmsSourcingConfig *config = oms_cache_of_merchant(&cache, merchant, sizeof(OmsSourcingConfig));
 
-	if (!oms_cache_fresh(&cache))
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(int32);
-		ctl.entrysize = sizeof(OmsSourcingConfig);
-		ctl.hcxt = cache.context;
-		cache.data = hash_create("oms sourcing", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	config = hash_search(cache.data, &merchant, HASH_ENTER, &found);
-	if (!found || !config->loaded)
+	if (!config->loaded)
 	{
 		memset(config, 0, sizeof(*config));
 		config->merchant = merchant;

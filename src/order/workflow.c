@@ -153,21 +153,8 @@ oms_workflow_load(int32 merchant, int32 workflow_id)
 static const MerchantWorkflows *
 merchant_workflows(int32 merchant)
 {
-	MerchantWorkflows *found;
-	bool		known;
+	MerchantWorkflows *found = oms_cache_of_merchant(&cache, merchant, sizeof(MerchantWorkflows));
 
-	if (!oms_cache_fresh(&cache))
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(int32);
-		ctl.entrysize = sizeof(MerchantWorkflows);
-		ctl.hcxt = cache.context;
-		cache.data = hash_create("oms workflows", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	found = hash_search(cache.data, &merchant, HASH_ENTER, &known);
-	if (!known)
-		found->loaded = false;
 	if (!found->loaded)
 	{
 		Datum		values[1] = {Int32GetDatum(merchant)};

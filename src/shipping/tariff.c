@@ -190,21 +190,8 @@ load_services(MerchantServices *m)
 OmsService *
 oms_services(int32 merchant, int *count)
 {
-	MerchantServices *m;
-	bool		found;
+	MerchantServices *m = oms_cache_of_merchant(&cache, merchant, sizeof(MerchantServices));
 
-	if (!oms_cache_fresh(&cache))
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(int32);
-		ctl.entrysize = sizeof(MerchantServices);
-		ctl.hcxt = cache.context;
-		cache.data = hash_create("oms services", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	m = hash_search(cache.data, &merchant, HASH_ENTER, &found);
-	if (!found)
-		m->loaded = false;
 	if (!m->loaded)
 	{
 		oms_begin();
