@@ -125,6 +125,12 @@ oms_price_to_numeric(int64 value, int decimals)
 	return oms_scaled_to_numeric(value, scale);
 }
 
+char *
+oms_price_text(int64 price)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, oms_price_to_numeric(price, 0)));
+}
+
 static int64
 checked(bool fits, int64 value)
 {

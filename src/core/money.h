@@ -21,6 +21,8 @@ extern Datum oms_scaled_to_numeric(int64 value, int scale);
 extern Datum oms_price_to_numeric(int64 value, int decimals);
 /* An amount in minor units as people read it; a numeric column in minor units, null is 0. */
 extern char *oms_money_text(int64 amount, int exponent);
+/* A price or rate as people read it, without the zeros that its scale adds. */
+extern char *oms_price_text(int64 price);
 extern int64 oms_get_money(uint64 row, int column, int exponent);
 /* decimal text -> scaled integer; false when it is not a plain number or does not fit */
 extern bool oms_text_to_scaled(const char *text, int scale, int64 *result);

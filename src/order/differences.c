@@ -49,13 +49,6 @@ compare(ReturnSetInfo *rsinfo, const char *field, const char *stored, const char
 }
 
 static char *
-trimmed_text(int64 amount, int scale)
-{
-	return DatumGetCString(DirectFunctionCall1(numeric_out,
-											   DirectFunctionCall1(numeric_trim_scale, oms_scaled_to_numeric(amount, scale))));
-}
-
-static char *
 jsonb_text(Datum value)
 {
 	return value == (Datum) 0 ? NULL : DatumGetCString(DirectFunctionCall1(jsonb_out, value));
@@ -96,7 +89,7 @@ compare_lines(ReturnSetInfo *rsinfo, const OmsDraft *draft, int stored)
 		compare(rsinfo, psprintf("lines[%d].sku", i), there ? oms_get_text(i, 1) : NULL, line ? line->sku : NULL);
 		compare(rsinfo, psprintf("lines[%d].quantity", i), quantity, line ? psprintf("%d", line->quantity) : NULL);
 		compare(rsinfo, psprintf("lines[%d].unit_price", i), there ? oms_get_text(i, 3) : NULL,
-				line ? trimmed_text(line->unit_price, OMS_PRICE_SCALE) : NULL);
+				line ? oms_price_text(line->unit_price) : NULL);
 		compare(rsinfo, psprintf("lines[%d].total", i), there ? oms_get_text(i, 4) : NULL,
 				line ? oms_money_text(line->total, draft->exponent) : NULL);
 		compare(rsinfo, psprintf("lines[%d].tax", i), there ? oms_get_text(i, 5) : NULL,

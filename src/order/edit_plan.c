@@ -855,18 +855,11 @@ add_money(Changes *found, const char *field, bool added, int64 was, int64 now)
 		add_text(found, field, added ? NULL : oms_money_text(was, found->exponent), oms_money_text(now, found->exponent));
 }
 
-static char *
-price_text(int64 price)
-{
-	return DatumGetCString(DirectFunctionCall1(numeric_out,
-											   DirectFunctionCall1(numeric_trim_scale, oms_scaled_to_numeric(price, OMS_PRICE_SCALE))));
-}
-
 static void
 add_price(Changes *found, const char *field, bool added, int64 was, int64 now)
 {
 	if (added || was != now)
-		add_text(found, field, added ? NULL : price_text(was), price_text(now));
+		add_text(found, field, added ? NULL : oms_price_text(was), oms_price_text(now));
 }
 
 static void
