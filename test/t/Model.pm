@@ -32,7 +32,7 @@ sub read_log
 		elsif (/NOTICE:\s+00000: sold (\d+)/)   { $now{$n}{sold}{$1}++ }
 		elsif (/^ok (\d+)/)                     { $now{$1}{effects} = [ map { @$_ } @levels ]; @levels = () }
 		elsif (/^(done|gone) (\d+)/)            { $now{$2}{said} = $1 }
-		elsif (/(?:ERROR|FATAL|PANIC):\s+(\w{5}):/) { $self->{errors}{$1}++ }
+		elsif (/(?:ERROR|FATAL|PANIC):\s+(\w{5}):(.*deadlock)?/) { $self->{errors}{ $2 ? 'deadlock' : $1 }++ }
 	}
 	for my $number (keys %now)
 	{
