@@ -155,11 +155,12 @@ sub client
 	my $rows  = 0;
 	while ($rows < $share)
 	{
-		my $script = join "\n", '\set VERBOSITY verbose', 'SET lock_timeout = 300;', map { transaction() } 1 .. POSIX::ceil(min(300, ($share - $rows) / 40 + 3));
-		my $log = '';
-		my $ok = eval { IPC::Run::run([ 'psql', '-XAtq', $node->connstr('shop') . ' application_name=client' ], '<', \$script, '>', '/dev/null', '2>', \$log) };
-		$rows += $model->read_log($log);
-		append_to_file("$tmp/log$me", "$log\n");
+		# By files: psql may die of a long script before it has read it, and what it said until then counts.
+		my ($script, $log) = ("$tmp/script$me", "$tmp/log$me.$tx");
+		unlink $script;
+		append_to_file($script, join "\n", '\set VERBOSITY verbose', 'SET lock_timeout = 300;', map { transaction() } 1 .. POSIX::ceil(min(300, ($share - $rows) / 40 + 3)));
+		my $ok = eval { IPC::Run::run([ 'psql', '-XAtq', $node->connstr('shop') . ' application_name=client' ], '<', $script, '>', '/dev/null', '2>', $log) };
+		$rows += $model->read_log(slurp_file($log));
 		append_to_file("$tmp/rows$me.new", $rows);
 		rename "$tmp/rows$me.new", "$tmp/rows$me";
 		sleep 0.1 unless $ok;

@@ -44,13 +44,13 @@ sub read_log
 	return $rows;
 }
 
-# Of the transactions that the database says are committed: acknowledged ones that are missing, and rolled back ones
-# that are there.
+# Of the transactions that the database says are committed: acknowledged ones that are missing, rolled back ones that
+# are there, and such that no client has asked to commit.
 sub lies
 {
 	my ($self, $committed) = @_;
 	my $all = $self->{transactions};
-	return grep { my $said = $all->{$_}{said} // ''; $committed->{$_} ? $said eq 'gone' : $said eq 'done' } sort keys %$all;
+	return grep { my $said = $all->{$_}{said} // ''; $committed->{$_} ? $said eq 'gone' || !$all->{$_} : $said eq 'done' } sort keys %{ { %$all, %$committed } };
 }
 
 # What there must be: {table}{"item location"} = units, tables being s (on the shelf), r (promised), h (held).
