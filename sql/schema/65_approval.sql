@@ -45,7 +45,7 @@ COMMENT ON COLUMN oms.order_approval.approval_id IS 'Rises with each asking';
 COMMENT ON COLUMN oms.order_approval.asked_at IS 'When it was asked (UTC instant)';
 COMMENT ON COLUMN oms.order_approval.decided_at IS 'When it was decided, or fell away (UTC instant); null: open';
 COMMENT ON COLUMN oms.order_approval.state IS 'open, approved, rejected (holds on until the order''s total changes), or withdrawn (the order changed, or needs it no more)';
-COMMENT ON COLUMN oms.order_approval.total IS 'Total that is asked for or was decided on, in the order''s currency; an approval covers all that is not above';
+COMMENT ON COLUMN oms.order_approval.total IS 'Total that is asked for or was decided on, in the order''s currency, with that of the parts it was split with; an approval covers all that is not above';
 COMMENT ON COLUMN oms.order_approval.margin IS 'Margin as in order_facts; an approval covers all that is not below. Null: not known';
 COMMENT ON COLUMN oms.order_approval.decided_by IS 'Who decided';
 COMMENT ON COLUMN oms.order_approval.decided_role IS 'Database role that called';
@@ -67,18 +67,21 @@ CREATE OR REPLACE TRIGGER sales_order_funded AFTER UPDATE ON oms.sales_order
 INSERT INTO oms.table_class VALUES ('approval_level', 'merchant', 'order'), ('order_approval', 'merchant', 'order') ON CONFLICT (table_name) DO NOTHING;
 
 CREATE OR REPLACE VIEW oms.approval_need AS
-SELECT f.merchant_id, f.order_id, l.level, o.total, (f.facts ->> 'margin')::numeric AS margin
+SELECT f.merchant_id, f.order_id, l.level, p.total, (f.facts ->> 'margin')::numeric AS margin
 FROM oms.order_facts f
-JOIN oms.sales_order o ON o.merchant_id = f.merchant_id AND o.order_id = f.order_id
-JOIN oms.approval_level l ON l.merchant_id = f.merchant_id AND l.active AND f.facts @@ l.condition
+CROSS JOIN LATERAL (
+	SELECT array_agg(o.order_id) AS orders, sum(o.total - CASE WHEN o.order_id = f.order_id THEN 0 ELSE o.cancelled_total END) AS total
+	FROM oms.sales_order o
+	WHERE o.merchant_id = f.merchant_id AND o.order_id IN (SELECT oms.split_parts(f.merchant_id, f.order_id))) p
+JOIN oms.approval_level l ON l.merchant_id = f.merchant_id AND l.active AND f.facts || jsonb_build_object('total', p.total) @@ l.condition
 WHERE NOT EXISTS (SELECT 1 FROM oms.order_approval a
-	WHERE a.merchant_id = f.merchant_id AND a.order_id = f.order_id AND a.level = l.level AND a.state = 'approved' AND a.total >= o.total
+	WHERE a.merchant_id = f.merchant_id AND a.order_id = ANY (p.orders) AND a.level = l.level AND a.state = 'approved' AND a.total >= p.total
 		AND coalesce(a.margin <= (f.facts ->> 'margin')::numeric, true));
-COMMENT ON VIEW oms.approval_need IS 'Levels that orders meet and no approval covers: one covers the order as long as its total is not higher, and its margin not lower, than what was approved';
+COMMENT ON VIEW oms.approval_need IS 'Levels that orders meet and no approval covers: one covers the order as long as its total is not higher, and its margin not lower, than what was approved. Orders that were split from one another count as one: splitting takes nothing below a limit, and what was approved for the whole covers its parts';
 COMMENT ON COLUMN oms.approval_need.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.approval_need.order_id IS 'Order';
 COMMENT ON COLUMN oms.approval_need.level IS 'Level';
-COMMENT ON COLUMN oms.approval_need.total IS 'The order''s total, in its currency';
+COMMENT ON COLUMN oms.approval_need.total IS 'The order''s total, in its currency, with that of the live units of all parts it was split with';
 COMMENT ON COLUMN oms.approval_need.margin IS 'Its margin; null: not known';
 
 CREATE OR REPLACE VIEW oms.approval_queue AS

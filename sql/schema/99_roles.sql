@@ -66,6 +66,7 @@ FROM (VALUES
 	('function', '{app,clerk,warehouse,finance,connector}', '{blocked_by}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{order_blocked}'),
 	('function', '{clerk}', '{edit_order,preview_edit,confirm_edit,decline_edit,split_order,merge_orders}'),
+	('function', '{clerk,finance,analyst}', '{split_parts}'),
 	('view', '{clerk,finance,analyst}', '{order_edits}'),
 	('view', '{}', '{verify_edit}'),
 	-- Looking up

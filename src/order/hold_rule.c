@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(oms_judge_order);
 enum
 {
 	ST_MERCHANTS,
+	ST_LOCK_PARTS,
 	ST_KEY,
 	ST_FIND,
 	ST_NOTE,
@@ -46,6 +47,12 @@ static OmsStatement statements[] = {
 		"OR EXISTS (SELECT 1 FROM oms.approval_level l WHERE l.merchant_id = m.merchant_id AND l.active) "
 		"OR EXISTS (SELECT 1 FROM oms.order_approval a WHERE a.merchant_id = m.merchant_id)",
 		0, {0}
+	},
+	/* Approvals look at all parts of an order: who changes one of them waits for who changes another. */
+	[ST_LOCK_PARTS] = {
+		"SELECT FROM oms.order_link WHERE merchant_id = $1 AND kind = 'split' AND source_id IN (SELECT oms.split_parts($1, $2)) "
+		"ORDER BY source_id, target_id FOR NO KEY UPDATE",
+		2, {INT4OID, INT8OID}
 	},
 	[ST_KEY] = {"SELECT oms.block_key($1, $2)", 2, {TEXTOID, TEXTOID}},
 	/* What was found before is not found again; in the order in which holds are placed. */
@@ -130,6 +137,7 @@ judge(int32 merchant, int64 order_id, const char *actor, bool settled)
 	values[0] = Int32GetDatum(merchant);
 	values[1] = Int64GetDatum(order_id);
 	values[2] = TimestampTzGetDatum(oms_now());
+	oms_run(&statements[ST_LOCK_PARTS], values, NULL);
 	rows = oms_run(&statements[ST_FIND], values, NULL);
 	found = SPI_tuptable;
 	values[3] = values[2];

@@ -18,6 +18,7 @@
 #include "event/event.h"
 #include "fulfilment/fulfilment.h"
 #include "order/expire.h"
+#include "order/hold_rule.h"
 #include "order/link.h"
 #include "order/order.h"
 #include "payment/payment.h"
@@ -98,6 +99,9 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND order_id = $2), "
 		"e AS (INSERT INTO oms.order_exemption (merchant_id, order_id, certificate) SELECT merchant_id, $3, certificate "
 		"FROM oms.order_exemption WHERE merchant_id = $1 AND order_id = $2), "
+		"t AS (INSERT INTO oms.order_term_part (merchant_id, part_no, order_id, days, discount_days, month_end, event, share, discount_percent, code) "
+		"SELECT merchant_id, part_no, $3, days, discount_days, month_end, event, share, discount_percent, code FROM oms.order_term_part "
+		"WHERE merchant_id = $1 AND order_id = $2), "
 		"d AS (INSERT INTO oms.order_deadline (merchant_id, order_id, deadline) SELECT merchant_id, $3, deadline "
 		"FROM oms.order_deadline WHERE merchant_id = $1 AND order_id = $2) "
 		"INSERT INTO oms.order_shipment_policy (merchant_id, order_id, policy, complete_by, set_by, set_at) "
@@ -254,7 +258,11 @@ static OmsStatement statements[] = {
 		"WHEN s.tax_included <> t.tax_included THEN 'tax_included' WHEN s.ship_to IS DISTINCT FROM t.ship_to THEN 'delivery address' "
 		"WHEN s.lifecycle <> t.lifecycle THEN 'lifecycle' "
 		"WHEN (SELECT base_currency FROM oms.order_base WHERE merchant_id = $1 AND order_id = $2) IS DISTINCT FROM "
-		"(SELECT base_currency FROM oms.order_base WHERE merchant_id = $1 AND order_id = $3) THEN 'base currency' END "
+		"(SELECT base_currency FROM oms.order_base WHERE merchant_id = $1 AND order_id = $3) THEN 'base currency' "
+		"WHEN (SELECT array_agg(ROW(part_no, days, discount_days, month_end, event, share, discount_percent) ORDER BY part_no) "
+		"FROM oms.order_term_part WHERE merchant_id = $1 AND order_id = $2) IS DISTINCT FROM "
+		"(SELECT array_agg(ROW(part_no, days, discount_days, month_end, event, share, discount_percent) ORDER BY part_no) "
+		"FROM oms.order_term_part WHERE merchant_id = $1 AND order_id = $3) THEN 'payment terms' END "
 		"FROM oms.sales_order s, oms.sales_order t "
 		"WHERE s.merchant_id = $1 AND s.order_id = $2 AND t.merchant_id = $1 AND t.order_id = $3",
 		3, {INT4OID, INT8OID, INT8OID}
@@ -594,6 +602,14 @@ choose_lines(const OmsOrderHead *head, const Line *all, int nall, const OmsUnits
 	return nunits;
 }
 
+/* What the order has become may want a hold or an approval; its total changed more than once on the way. */
+static void
+judge(int32 merchant, int64 order_id, const char *actor)
+{
+	if (oms_orders_are_judged(merchant))
+		(void) oms_order_judge(merchant, order_id, actor);
+}
+
 /* SQL: split_order(merchant, order_id, lines, request_key, actor, reason) */
 Datum
 oms_split_order(PG_FUNCTION_ARGS)
@@ -655,6 +671,8 @@ oms_split_order(PG_FUNCTION_ARGS)
 		oms_order_lock(call.merchant, order_id, &head);
 		oms_order_lock(call.merchant, result, &part);
 		oms_payment_move_share(&head, &part, head.total - head.cancelled_total, part.total, call.actor);
+		judge(call.merchant, order_id, call.actor);
+		judge(call.merchant, result, call.actor);
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT64(result);
@@ -750,6 +768,7 @@ oms_merge_orders(PG_FUNCTION_ARGS)
 		for (i = 0; i < n; i++)
 			if (i != into)
 				merge(&heads[i], &heads[into], &call);
+		judge(call.merchant, into_id, call.actor);
 		result = into_id;
 		oms_call_done(&call, result);
 	}

@@ -1,6 +1,6 @@
 -- Approvals in levels: asked by amount, margin and company, decided in order by right, asked again past the limit.
 BEGIN;
-SELECT plan(48);
+SELECT plan(60);
 
 CREATE ROLE oms_t_lead;
 CREATE ROLE oms_t_board;
@@ -74,6 +74,34 @@ SELECT oms.edit_order(1, :mid, '[{"action": "price", "line": 1, "unit_price": "9
 SELECT is(pg_temp.life(:mid), 'confirmed', 'back below the limit it is free');
 SELECT oms.edit_order(1, :small, '[{"action": "price", "line": 1, "unit_price": "100.01"}]'), oms.confirm_edit(1, :small) \g /dev/null
 SELECT is(pg_temp.states(:small), '1 open 100', 'an order that never needed it needs it now');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- Split into parts an order is as large as it was: no part falls below a limit, and what was approved covers them
+UPDATE oms.approval_level SET active = level = 1;
+SELECT oms.place_order(1, '{"lines": [{"sku": "A", "quantity": 2, "unit_price": "45"}]}') AS o \gset
+SELECT oms.split_order(1, :o, '[{"line": 1, "quantity": 1}]') AS part \gset
+SELECT is(pg_temp.life(:o) || ', ' || pg_temp.life(:part), 'confirmed, confirmed', 'below the limit, whole or in parts');
+SELECT oms.edit_order(1, :o, '[{"action": "price", "line": 1, "unit_price": "54"}]'), oms.confirm_edit(1, :o) \g /dev/null
+SELECT is(pg_temp.life(:o), 'confirmed', 'both parts together do not pass it');
+SELECT oms.edit_order(1, :part, '[{"action": "price", "line": 1, "unit_price": "47"}]'), oms.confirm_edit(1, :part) \g /dev/null
+SELECT is(pg_temp.life(:part), 'confirmed held', 'now they do, though neither does by itself');
+SELECT is(pg_temp.states(:part), '1 open 101', 'asked for what they come to');
+SELECT is(oms.approve_order(1, :part), 0, 'and approved');
+SELECT oms.edit_order(1, :o, '[{"action": "price", "line": 1, "unit_price": "53"}]'), oms.confirm_edit(1, :o) \g /dev/null
+SELECT is(pg_temp.life(:o), 'confirmed', 'for all parts');
+SELECT oms.cancel_order(1, :part), oms.edit_order(1, :o, '[{"action": "price", "line": 1, "unit_price": "100"}]'), oms.confirm_edit(1, :o) \g /dev/null
+SELECT is(pg_temp.life(:o), 'confirmed', 'a cancelled part counts no more');
+SELECT oms.place_order(1, '{"lines": [{"sku": "A", "quantity": 4, "unit_price": "100"}]}') AS o \gset
+SELECT is(oms.approve_order(1, :o), 0, 'a large order is approved');
+SELECT oms.split_order(1, :o, '[{"line": 1, "quantity": 2}]') AS part \gset
+SELECT oms.split_order(1, :part, '[{"line": 1, "quantity": 1}]') AS part2 \gset
+SELECT is(concat_ws(', ', pg_temp.life(:o), pg_temp.life(:part), pg_temp.life(:part2)), 'confirmed, confirmed, confirmed', 'and its parts with it');
+SELECT oms.edit_order(1, :part2, '[{"action": "price", "line": 1, "unit_price": "101"}]'), oms.confirm_edit(1, :part2) \g /dev/null
+SELECT is(pg_temp.states(:part2), '1 open 401', 'a part that makes the whole more than that is asked for');
+SELECT oms.place_order(1, '{"customer": 7, "lines": [{"sku": "A", "quantity": 1, "unit_price": "60"}]}') AS a, oms.place_order(1, '{"customer": 7, "lines": [{"sku": "A", "quantity": 1, "unit_price": "30"}]}') AS b,
+	oms.place_order(1, '{"customer": 7, "lines": [{"sku": "A", "quantity": 1, "unit_price": "20"}]}') AS c \gset
+SELECT oms.merge_orders(1, :a, ARRAY[:b, :c]) \g /dev/null
+SELECT is(pg_temp.life(:a) || ' ' || pg_temp.states(:a), 'confirmed held 1 open 110', 'orders merged past the limit are asked for, for what they come to');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 
 -- By margin

@@ -1,6 +1,6 @@
 -- Payment terms: what falls due when; by the day alone, over changes of the clock and of the year.
 BEGIN;
-SELECT plan(43);
+SELECT plan(48);
 SET LOCAL oms.test_clock = '2026-03-01 12:00+00';
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'A', 'Apple');
@@ -101,6 +101,17 @@ SELECT is((SELECT sum(open) FROM oms.receivable WHERE order_id = :o), (SELECT du
 SELECT ok((SELECT bool_and(open = not_overdue + days_1_30 + days_31_60 + days_61_90 + days_over_90) FROM oms.receivable_ageing), 'ages sum to what is open');
 SET LOCAL oms.test_clock = '2026-07-15 12:00+00';
 SELECT is((SELECT days_overdue FROM oms.receivable WHERE order_id = :o0), 90, 'ninety days later');
+
+-- Parts of an order keep its terms, and sum to what they were
+SELECT pg_temp.place(1, '33.33', 3) AS o \gset
+SELECT oms.split_order(1, :o, '[{"line": 1, "quantity": 1}]') AS part \gset
+SELECT ok(pg_temp.sum_is_owed(:o) AND pg_temp.sum_is_owed(:part), 'each part sums to what it owes');
+SELECT is((SELECT sum(amount) || ' ' || count(*) FROM oms.payment_due WHERE order_id IN (:o, :part)), '99.99 6', 'both to what it was, each in the three parts of the terms');
+SELECT oms.set_terms(1, :part, 'day') \g /dev/null
+SELECT throws_ok(format('SELECT oms.merge_orders(1, %s, ARRAY[%s])', :o, :part), 'OM008', NULL, 'orders of two terms are not merged');
+SELECT oms.set_terms(1, :part, 'thirds'), oms.merge_orders(1, :o, ARRAY[:part]) \g /dev/null
+SELECT ok(pg_temp.sum_is_owed(:o) AND pg_temp.sum_is_owed(:part), 'of one they are');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 
 -- Refused, and the rest of it
 SELECT throws_ok(format('SELECT oms.set_terms(1, %s, ''nonesuch'')', :d), 'OM002', NULL, 'no such terms');
