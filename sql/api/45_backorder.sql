@@ -7,7 +7,7 @@ COMMENT ON FUNCTION oms.set_backorder_limit(int, bigint, bigint) IS 'How many un
 CREATE FUNCTION oms.allocate_backorders(merchant int, item bigint DEFAULT NULL, location int DEFAULT NULL,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_allocate_backorders';
-COMMENT ON FUNCTION oms.allocate_backorders(int, bigint, int, text, text) IS 'Promises what is available to backordered lines, in the order of setting backorder_fill; of one item or all, at one location or all. Movements that bring stock do so by themselves; this is for what came free otherwise. Orders that somebody is working on are passed over. Returns the units filled. Raises OM010, OM011';
+COMMENT ON FUNCTION oms.allocate_backorders(int, bigint, int, text, text) IS 'Promises what is available to backordered lines, in the order of setting backorder_fill; of one item or all, at one location or all. Movements that bring stock, cancellations, edits and holds that end do so by themselves; this is for what they passed over because somebody was working on it. Returns the units filled. Raises OM010, OM011';
 
 CREATE FUNCTION oms.set_urgency(merchant int, order_id bigint, priority int DEFAULT 0, promised_at timestamptz DEFAULT NULL) RETURNS void
 	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -72,8 +72,8 @@ static OmsStatement statements[] = {
 		"WHERE a.location_id = h.location_id AND a.item_id = h.item_id AND h.running > a.take AND h.running - h.quantity < a.take "
 		"AND r.merchant_id = $1 AND r.order_id = $2 AND r.item_id = h.item_id AND r.location_id = h.location_id "
 		"AND r.reservation_id = h.reservation_id) "
-		"SELECT p.item_id, $4::bigint * p.per_unit, coalesce((SELECT sum(a.take) FROM amount a WHERE a.item_id = p.item_id), 0)::bigint "
-		"FROM part p",
+		"SELECT p.item_id, $4::bigint * p.per_unit, coalesce(sum(a.take) OVER (PARTITION BY p.item_id), 0)::bigint, a.location_id "
+		"FROM part p LEFT JOIN amount a ON a.item_id = p.item_id AND a.take > 0",
 		4, {INT4OID, INT8OID, INT4OID, INT4OID}
 	},
 };
@@ -103,13 +103,14 @@ oms_promise_release(const OmsOrderHead *head, const int32 *lines, const int32 *l
 }
 
 void
-oms_promise_release_spare(int32 merchant, int64 order_id, int32 line_no, int32 units)
+oms_promise_release_spare(int32 merchant, int64 order_id, int32 line_no, int32 units, OmsFreed *freed)
 {
 	Datum		values[4] = {Int32GetDatum(merchant), Int64GetDatum(order_id), Int32GetDatum(line_no), Int32GetDatum(units)};
 	uint64		rows = oms_run_guarded(&statements[ST_RELEASE_SPARE], values, NULL);
 	uint64		i;
 
 	for (i = 0; i < rows; i++)
+	{
 		if (oms_get_int64(i, 2) != oms_get_int64(i, 3))
 			ereport(ERROR,
 					(errcode(OMS_COUNTERS),
@@ -117,4 +118,7 @@ oms_promise_release_spare(int32 merchant, int64 order_id, int32 line_no, int32 u
 					 errdetail(INT64_FORMAT " of item " INT64_FORMAT " are to be released, " INT64_FORMAT " are free.",
 							   oms_get_int64(i, 2), oms_get_int64(i, 1), oms_get_int64(i, 3)),
 					 errhint("Put picked units back with cancel_fulfilment() first.")));
+		if (!oms_is_null(i, 4))
+			oms_freed_add(freed, (OmsGateKey) {merchant, oms_get_int32(i, 4), oms_get_int64(i, 1)});
+	}
 }

@@ -8,6 +8,10 @@
  *	  happen under another order's lock, so nothing here ever waits for one:
  *	  orders that somebody is working on are passed over, and left to the next
  *	  movement or to allocate_backorders().
+ *
+ *	  What a promise or a hold leaves behind is given out likewise, last of all
+ *	  in its command, which may hold limits of other items by then: limits too
+ *	  are only taken if they are free, and none is waited for.
  *-------------------------------------------------------------------------
  */
 #include "core/oms.h"
@@ -20,6 +24,7 @@
 #include "core/json.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "fulfilment/fulfilment.h"
 #include "inventory/bound.h"
 #include "inventory/inventory.h"
 #include "order/sourcing.h"
@@ -44,6 +49,8 @@ enum
 	ST_SET_LIMIT,
 	ST_DROP_LIMIT,
 	ST_PLACES,
+	ST_WANTED,
+	ST_TRY_LIMITS,
 	ST_WAITING,
 	ST_LINE,
 	ST_PROMISE,
@@ -80,6 +87,25 @@ static OmsStatement statements[] = {
 		"WHERE l.merchant_id = $1 AND l.backordered > 0 AND ($2::bigint IS NULL OR l.item_id = $2) "
 		"AND ($3::int IS NULL OR c.location_id = $3) GROUP BY 1, 2, 4 ORDER BY 1, 3, 2",
 		3, {INT4OID, INT8OID, INT4OID}
+	},
+	/* Of places where something came free, those whose item somebody waits for, or a kit with it. */
+	[ST_WANTED] = {
+		"WITH RECURSIVE whole (item_id, location_id, whole_id) AS ("
+		"SELECT item_id, location_id, item_id FROM unnest($2::bigint[], $3::int[]) f (item_id, location_id) UNION "
+		"SELECT w.item_id, w.location_id, k.kit_id FROM whole w JOIN oms.kit_component k ON k.merchant_id = $1 AND k.item_id = w.whole_id) "
+		"SELECT DISTINCT item_id, location_id FROM whole w WHERE EXISTS (SELECT FROM oms.order_line l "
+		"WHERE l.merchant_id = $1 AND l.item_id = w.whole_id AND l.backordered > 0) ORDER BY 1, 2",
+		3, {INT4OID, INT8ARRAYOID, INT4ARRAYOID}
+	},
+	/* Whether the limits of the item and of kits with it are this transaction's now. */
+	[ST_TRY_LIMITS] = {
+		"WITH RECURSIVE whole (item_id) AS (SELECT $2 UNION "
+		"SELECT k.kit_id FROM whole JOIN oms.kit_component k ON k.merchant_id = $1 AND k.item_id = whole.item_id), "
+		"had AS (SELECT item_id FROM oms.backorder_limit WHERE merchant_id = $1 AND item_id = ANY (ARRAY(SELECT item_id FROM whole)) "
+		"FOR NO KEY UPDATE SKIP LOCKED) "
+		"SELECT (SELECT count(*) FROM had) = (SELECT count(*) FROM oms.backorder_limit "
+		"WHERE merchant_id = $1 AND item_id = ANY (ARRAY(SELECT item_id FROM whole)))",
+		2, {INT4OID, INT8OID}
 	},
 	[ST_WAITING] = {
 		"SELECT l.order_id, l.line_no, o.channel_id FROM oms.order_line l "
@@ -398,6 +424,67 @@ oms_backorder_fill_item(int32 merchant, int64 item)
 	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(item), (Datum) 0};
 
 	return fill_places(values, "  n");
+}
+
+void
+oms_freed_add(OmsFreed *freed, OmsGateKey key)
+{
+	if (freed->n == freed->size)
+	{
+		freed->size = Max(freed->size * 2, 8);
+		freed->keys = freed->keys == NULL ? palloc(freed->size * sizeof(OmsGateKey)) :
+			repalloc(freed->keys, freed->size * sizeof(OmsGateKey));
+	}
+	freed->keys[freed->n++] = key;
+}
+
+void
+oms_backorder_fill_freed(const OmsFreed *freed)
+{
+	int64	   *items;
+	int32	   *locations;
+	Datum		values[3];
+	int			n;
+	int			i;
+
+	if (freed->n == 0)
+		return;
+	oms_begin();
+	items = palloc(freed->n * sizeof(int64));
+	locations = palloc(freed->n * sizeof(int32));
+	for (i = 0; i < freed->n; i++)
+	{
+		items[i] = freed->keys[i].item;
+		locations[i] = freed->keys[i].location;
+	}
+	values[0] = Int32GetDatum(freed->keys[0].merchant);
+	values[1] = oms_int8_array(items, freed->n);
+	values[2] = oms_int4_array(locations, freed->n);
+	n = (int) oms_run(&statements[ST_WANTED], values, NULL);
+	for (i = 0; i < n; i++)
+	{
+		items[i] = oms_get_int64(i, 1);
+		locations[i] = oms_get_int32(i, 2);
+	}
+	for (i = 0; i < n; i++)
+	{
+		values[1] = Int64GetDatum(items[i]);
+		oms_run(&statements[ST_TRY_LIMITS], values, NULL);
+		if (oms_get_bool(0, 1))
+			(void) oms_backorder_fill(freed->keys[0].merchant, items[i], locations[i], false);
+	}
+	oms_end();
+}
+
+void
+oms_backorder_fill_typed(TriggerData *trigdata, const OmsGateKey *key)
+{
+	OmsFreed	freed = {0};
+
+	oms_begin_trigger(trigdata);
+	oms_freed_add(&freed, *key);
+	oms_backorder_fill_freed(&freed);
+	oms_end();
 }
 
 /* SQL: allocate_backorders(merchant, item, location, request_key, actor) */

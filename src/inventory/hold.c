@@ -70,7 +70,8 @@ static OmsStatement statements[] = {
 	},
 	[ST_RELEASE] = {
 		"DELETE FROM oms.stock_hold WHERE merchant_id = $1 AND hold_id = $2 "
-		"RETURNING CASE WHEN counted AND (starts_at IS NULL OR starts_at <= $3) AND (expires_at IS NULL OR expires_at > $3) THEN quantity ELSE 0 END",
+		"RETURNING CASE WHEN counted AND (starts_at IS NULL OR starts_at <= $3) AND (expires_at IS NULL OR expires_at > $3) THEN quantity ELSE 0 END, "
+		"location_id, item_id",
 		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_USE] = {
@@ -218,6 +219,14 @@ give(const HoldRow *row, int64 quantity)
 		oms_gate_give(&row->key, quantity);
 }
 
+/* Units of a hold that ends outside of commands, which see to it themselves, go to who waits. */
+static void
+came_free(TriggerData *trigdata, const HoldRow *row, int64 quantity)
+{
+	if (quantity > 0 && !oms_guard_is_open() && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		oms_backorder_fill_typed(trigdata, &row->key);
+}
+
 /*
  * AFTER INSERT OR UPDATE OR DELETE row on stock_hold: takes from the gate, or
  * is refused (OM001).  Raises OM009 when a hold that has not expired is typed
@@ -246,6 +255,7 @@ oms_stock_hold_gate(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 	{
 		give(&old, old.taken);
+		came_free(trigdata, &old, old.taken);
 		return PointerGetDatum(NULL);
 	}
 	read_row(trigdata, tuple, &new);
@@ -269,7 +279,10 @@ oms_stock_hold_gate(PG_FUNCTION_ARGS)
 		Min(old.taken, new.taken) : 0;
 	give(&old, old.taken - kept);
 	if (new.taken == kept)
+	{
+		came_free(trigdata, &old, old.taken - kept);
 		return PointerGetDatum(NULL);
+	}
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		oms_gate_take_forced(&new.key, new.taken - kept);
 	else if (!oms_stock_take(trigdata, &new.key, new.taken - kept, &available))
@@ -463,7 +476,8 @@ oms_release_stock(PG_FUNCTION_ARGS)
 	if (!oms_request_seen(merchant, key, "release_stock", key ? oms_hash_arguments(fcinfo, 2) : 0, &quantity))
 	{
 		Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(hold), TimestampTzGetDatum(oms_now())};
-		OmsGateKey	gate_key;
+		OmsGateKey	gate_key = {merchant};
+		OmsFreed	freed = {0};
 
 		if (hold < 0)
 		{
@@ -475,7 +489,11 @@ oms_release_stock(PG_FUNCTION_ARGS)
 			if (oms_run_guarded(&statements[ST_RELEASE], values, NULL) == 0)
 				error_unknown_hold(merchant, hold);
 			quantity = oms_get_int64(0, 1);
+			gate_key.location = oms_get_int32(0, 2);
+			gate_key.item = oms_get_int64(0, 3);
 		}
+		oms_freed_add(&freed, gate_key);
+		oms_backorder_fill_freed(&freed);
 		oms_request_done(merchant, key, quantity);
 	}
 	oms_end();

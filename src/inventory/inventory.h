@@ -48,6 +48,26 @@ extern int64 oms_backorder_fill(int32 merchant, int64 item, int32 location, bool
 /* The same for an item at every location of the channels where it waits. */
 extern int64 oms_backorder_fill_item(int32 merchant, int64 item);
 
+/* Where promises or holds ended: who waits is served there when their command has nothing left to do. */
+typedef struct OmsFreed
+{
+	int			n;
+	int			size;
+	OmsGateKey *keys;
+} OmsFreed;
+
+extern void oms_freed_add(OmsFreed *freed, OmsGateKey key);
+
+/*
+ * Fills what waits for what came free, as far as that takes no waiting: not
+ * only orders but also limits of backorders that others have locked are passed
+ * over.  Where nobody waits it is one statement, a probe of the index of lines
+ * that wait.
+ */
+extern void oms_backorder_fill_freed(const OmsFreed *freed);
+/* The same for one key, in a trigger of a row typed by hand. */
+extern void oms_backorder_fill_typed(TriggerData *trigdata, const OmsGateKey *key);
+
 /*
  * Of the trigger on order_line: counts what a line has backordered more or
  * less.  The limit's row is locked until commit, so orders that backorder a

@@ -136,7 +136,11 @@ oms_reservation_gate(PG_FUNCTION_ARGS)
 	}
 	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && !oms_guard_is_open() &&
 		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	{
 		refresh_line(trigdata, trigdata->tg_trigtuple);
+		(void) read_key(trigdata, trigdata->tg_trigtuple, &key, &quantity);
+		oms_backorder_fill_typed(trigdata, &key);
+	}
 	return PointerGetDatum(NULL);
 }
 

@@ -70,7 +70,7 @@ static OmsStatement statements[] = {
 		2, {INT4OID, INT8OID}
 	},
 	[ST_RELEASE_ALL] = {
-		"DELETE FROM oms.reservation WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}
+		"DELETE FROM oms.reservation WHERE merchant_id = $1 AND order_id = $2 RETURNING item_id, location_id", 2, {INT4OID, INT8OID}
 	},
 	[ST_FIGURES] = {
 		"SELECT discount, tax_rate, tax, total, shipped, EXISTS (SELECT FROM oms.invoiced i "
@@ -274,6 +274,7 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 		int32		from_promise;
 		int64		tax = 0;
 		Datum		values[6];
+		OmsFreed	freed = {0};
 		OmsEvent	event = {0};
 		OmsJson		json;
 
@@ -307,7 +308,7 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 			values[5] = Int32GetDatum(from_promise);
 			if (keep)
 				tax = keep_discount(&head, line_no, &line, (int32) units);
-			oms_promise_release_spare(call.merchant, order_id, line_no, from_promise);
+			oms_promise_release_spare(call.merchant, order_id, line_no, from_promise, &freed);
 			oms_run_guarded(&statements[ST_CANCEL_LINE], values, NULL);
 
 			oms_json_begin(&json);
@@ -320,6 +321,7 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 			event.data = oms_json_end(&json);
 			oms_event_write(&event);
 			settle(&head, &(Cancellation) {line_no, (int32) units, keep, tax, true, true, true, call.actor, call.reason});
+			oms_backorder_fill_freed(&freed);
 		}
 		oms_call_done(&call, units);
 	}
@@ -350,20 +352,28 @@ set_aside(const OmsOrderHead *head)
 		(void) oms_stock_move(&moves[i]);
 }
 
-/* Cancels all units of a locked order; the row says what it was told. */
+/* Cancels all units of a locked order, whose stock goes to who waits for it; the row says what it was told. */
 static void
 cancel_all(const OmsOrderHead *head, const Cancellation *what)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	OmsFreed	freed = {0};
 
 	oms_fulfilment_undo_all(head);
 	if (what->restock)
-		oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
+	{
+		int			n = (int) oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
+		int			i;
+
+		for (i = 0; i < n; i++)
+			oms_freed_add(&freed, (OmsGateKey) {head->merchant, oms_get_int32(i, 2), oms_get_int64(i, 1)});
+	}
 	else
 		set_aside(head);
 	if (oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL) == 0)
 		oms_run_guarded(&statements[ST_CANCEL_CHARGES], values, NULL);
 	settle(head, what);
+	oms_backorder_fill_freed(&freed);
 }
 
 /* See order.h. */

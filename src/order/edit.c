@@ -407,6 +407,7 @@ oms_confirm_edit(PG_FUNCTION_ARGS)
 			(void) oms_order_judge(call.merchant, order_id, call.actor);
 		result = open.edit_id;
 		release_hold(&head, call.actor, "the edit is confirmed");
+		oms_backorder_fill_freed(&edit->freed);
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT64(result);

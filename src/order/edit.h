@@ -8,6 +8,7 @@
 #define OMS_EDIT_H
 
 #include "core/money.h"
+#include "inventory/inventory.h"
 #include "order/draft.h"
 #include "order/order.h"
 
@@ -82,6 +83,7 @@ typedef struct OmsEdit
 	OmsDraft   *draft;			/* units to promise: raised lines first, then new ones */
 	int			nraised;
 	int64		order_discount; /* to be spread over the lines */
+	OmsFreed	freed;			/* where its promises came free */
 } OmsEdit;
 
 /* One difference that the edit makes. */

@@ -120,7 +120,7 @@ numeric_array(Datum *elements, bool *nulls, int n)
 
 /* Writes the lines that change; returns how many. */
 static int
-write_lines(const OmsEdit *edit)
+write_lines(OmsEdit *edit)
 {
 	int			exponent = edit->head->exponent;
 	Datum	   *columns[9];
@@ -139,7 +139,7 @@ write_lines(const OmsEdit *edit)
 		if (memcmp(&line->was, now, sizeof(*now)) == 0)
 			continue;
 		if (line->from_promise > 0)
-			oms_promise_release_spare(edit->head->merchant, edit->head->order_id, line->line_no, line->from_promise);
+			oms_promise_release_spare(edit->head->merchant, edit->head->order_id, line->line_no, line->from_promise, &edit->freed);
 		columns[0][n] = Int32GetDatum(line->line_no);
 		columns[1][n] = Int32GetDatum(now->ordered);
 		columns[2][n] = Int32GetDatum(now->cancelled);

@@ -52,11 +52,13 @@ SELECT is(oms.available(1, 1, 1), 4::bigint, 'the rest is free');
 -- Stock that came free otherwise
 SELECT pg_temp.place(6) AS o1 \gset
 SELECT is(pg_temp.line(:o1), '4 2', 'two wait');
-SELECT is(oms.cancel_order(1, :o), :o ::bigint, 'another order goes');
-SELECT is(pg_temp.line(:o1), '4 2', 'which is no movement');
+INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 3, 3);
+SELECT is(pg_temp.line(:o1), '4 2', 'another location of the channel is no movement');
 SELECT is(oms.allocate_backorders(1, 1, request_key => 'r'), 2::bigint, 'asked for');
 SELECT is(oms.allocate_backorders(1, 1, request_key => 'r'), 2::bigint, 'asked again');
 SELECT is(oms.allocate_backorders(1), 0::bigint, 'nothing waits');
+SELECT is(oms.cancel_order(1, :o), :o ::bigint, 'another order goes');
+DELETE FROM oms.channel_location WHERE merchant_id = 1 AND channel_id = 1 AND location_id = 3;
 
 -- Kits need all their parts
 SELECT count(oms.adjust_stock(1, 1, l, -oms.available(1, 1, l), 'gone')) AS moved FROM generate_series(1, 2) l WHERE oms.available(1, 1, l) > 0 \gset
