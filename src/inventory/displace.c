@@ -156,12 +156,17 @@ take_from(Displacement *displacement, const OmsWaitingLine *loser, int32 locatio
 	displacement->losers[displacement->nlosers++].units = units;
 }
 
-/* Frees so many units of an item at a location for this transaction, of less urgent orders; what is free already counts. */
+/*
+ * Frees so many units of an item at a location for this transaction, of less
+ * urgent orders; what is free already counts.  Where more is promised than
+ * there is (a lot was recalled), that comes first: a unit that somebody else
+ * was promised as well is no use to an urgent order.
+ */
 static bool
 free_item(Displacement *displacement, int64 item, int32 location, int64 quantity)
 {
 	OmsGateKey	key = {displacement->head->merchant, location, item};
-	int64		need = quantity - Max(oms_stock_available(&key, quantity), 0);
+	int64		need = quantity - oms_stock_available(&key, quantity);
 	Datum		values[6];
 	OmsWaitingLine *losers;
 	uint64		rows;

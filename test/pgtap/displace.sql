@@ -1,6 +1,6 @@
 -- Displacement: who must give way, what is never taken, what the loser gets, and that the rules of the winner hold.
 BEGIN;
-SELECT plan(59);
+SELECT plan(73);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
 INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
@@ -116,6 +116,28 @@ SELECT pg_temp.place('A=6') AS l1, pg_temp.place('A=4') AS l2, pg_temp.place('A=
 SELECT is(oms.displace(1, :w, 1), 9, 'without a rule from several, one line alone');
 SELECT is(pg_temp.lines(:w, :l1, :l2), '9+0 3+2, 0+6, 1+3', 'the first location first');
 SELECT is(pg_temp.free(:l1, :l2, :w), 3::bigint, 'ended');
+
+-- Lots and serial numbers: promises know none, so they change hands as others do; what is stopped does not
+INSERT INTO oms.item (merchant_id, item_id, sku, title, kind, tracking) VALUES (1, 5, 'M', 'Milk', 'stocked', 'lot'), (1, 6, 'P', 'Phone', 'stocked', 'serial');
+SELECT oms.receive_lot(1, 5, 1, 'L1', 4, 'r', expires_at => '2026-06-20Z') > 0, oms.receive_lot(1, 5, 1, 'L2', 4, 'r', expires_at => '2026-07-20Z') > 0, oms.receive_lot(1, 6, 1, 'S1', 1, 'r') > 0, oms.receive_lot(1, 6, 1, 'S2', 1, 'r') > 0 \g /dev/null
+SELECT pg_temp.place('M=5 P=1', NULL, '2026-01-02') AS l1, pg_temp.place('M=3 P=1', NULL, '2026-01-01') AS l2, pg_temp.place('M=4 P=2', 1) AS w \gset
+SELECT fulfilment_id AS f FROM oms.plan_fulfilment(1, :l2) \gset
+SELECT is(oms.confirm_pick(1, :f), 4::bigint, 'a loser has picked its lots');
+SELECT is(oms.displace(1, :w), 5, 'what is picked stays, by lot and serial number');
+SELECT is(pg_temp.lines(:w, :l1, :l2), '4+0 1+1, 1+4 0+1, 3+0 1+0', 'the others give way');
+SELECT fulfilment_id AS g FROM oms.plan_fulfilment(1, :w) \gset
+SELECT is(oms.confirm_pick(1, :g), 5::bigint, 'the winner picks');
+SELECT is((SELECT string_agg(i.sku || ' ' || t.lot || ' ' || -t.quantity, ', ' ORDER BY i.sku, t.lot) FROM oms.lot_trace t JOIN oms.item i USING (merchant_id, item_id) WHERE t.order_id = :w AND t.what = 'picked'), 'M L1 1, M L2 3, P S2 1', 'what the loser has not picked');
+SELECT is(oms.cancel_fulfilment(1, :f) + oms.cancel_fulfilment(1, :g), 9::bigint, 'undone');
+SELECT is(pg_temp.free(:l1, :l2, :w), 3::bigint, 'ended');
+SELECT pg_temp.place('M=4', NULL, '2026-01-02') AS young, pg_temp.place('M=3', NULL, '2026-01-01') AS old, pg_temp.place('M=2', 1) AS w \gset
+SELECT is(pg_temp.lines(:w), '1+1', 'seven are promised to others');
+SELECT is(oms.set_lot_status(1, 5, 'L1', 'recalled') > 0, true, 'four units are recalled: four are left, of eight promised');
+SELECT is(oms.displace(1, :w), 1, 'an urgent order gets one that may be sold');
+SELECT is(pg_temp.lines(:w, :young, :old), '2+0, 0+4, 2+1', 'those give way who could not all have been served');
+SELECT is(oms.available(1, 5, 1), 0::bigint, 'and no more than there is is promised');
+SELECT is_empty('SELECT * FROM oms.lot_shortage WHERE item_id = 5', 'nobody is short of it any more');
+SELECT is(pg_temp.free(:young, :old, :w), 3::bigint, 'ended');
 
 -- A limit of backorders counts losers, and refuses none
 SELECT oms.set_backorder_limit(1, 1, 1) \g /dev/null
