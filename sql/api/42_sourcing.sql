@@ -12,12 +12,12 @@ COMMENT ON FUNCTION oms.preview_sourcing(int, jsonb) IS 'From where an order wou
 CREATE FUNCTION oms.reserve(merchant int, order_id bigint, line_no int DEFAULT NULL,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS int
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_reserve';
-COMMENT ON FUNCTION oms.reserve(int, bigint, int, text, text, text) IS 'Asks for stock for the units of an order (of one line) that have none: reserved by hand, or again after a short pick; by the rule that placing it would follow now. What is missing stays backordered or unreserved, as it was. Returns the units promised. Raises OM002, OM008 (order cancelled), OM010, OM011, OM015, OM016';
+COMMENT ON FUNCTION oms.reserve(int, bigint, int, text, text, text) IS 'Asks for stock for the units of an order (of one line) that have none: reserved by hand, or again after a short pick; by the rule that placing it would follow now. What is missing stays backordered or unreserved, as it was. Returns the units promised. Raises OM002, OM007 (a cap of preorders, for an order whose stock was put off), OM008 (order cancelled), OM010, OM011, OM015, OM016';
 
 CREATE FUNCTION oms.reserve_due(merchant int, until timestamptz DEFAULT NULL, max_orders int DEFAULT 1000,
 	OUT order_id bigint, OUT promised int, OUT missing int)
 	RETURNS SETOF record LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_reserve_due';
-COMMENT ON FUNCTION oms.reserve_due(int, timestamptz, int) IS 'Asks for the stock of orders whose time has come: due_at of order_schedule not after until (null: now), earliest first, then by order. One row per order: units promised, units missing. Missing units are backordered where the channel''s allocation is backorder; else the order stays due and is asked for again next time. Orders that somebody is working on are passed over. Call it from a scheduler. Raises OM011, OM015, OM016';
+COMMENT ON FUNCTION oms.reserve_due(int, timestamptz, int) IS 'Asks for the stock of orders whose time has come: due_at of order_schedule not after until (null: now), earliest first, then by order; where there are more than max_orders, those never asked for, then those asked for longest ago. One row per order: units promised, units missing. Missing units are backordered where the order''s allocation is backorder or the item is in preorder; else the order stays due and is asked for again next time. Orders that somebody is working on are passed over. Call it from a scheduler. Raises OM011, OM015, OM016';
 
 CREATE FUNCTION oms.set_ship_date(merchant int, order_id bigint, ship_at timestamptz,
 	request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS timestamptz

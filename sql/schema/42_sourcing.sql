@@ -161,6 +161,7 @@ CREATE TABLE IF NOT EXISTS oms.order_schedule (
 	allocation		text NOT NULL CHECK (allocation IN ('strict', 'backorder', 'none')),
 	due_at			timestamptz,
 	reserved_at		timestamptz,
+	asked_at		timestamptz,
 	PRIMARY KEY (merchant_id, order_id),
 	FOREIGN KEY (merchant_id, order_id) REFERENCES oms.sales_order,
 	CHECK ((reserve = 'ship_date') = (due_at IS NOT NULL))
@@ -175,6 +176,7 @@ COMMENT ON COLUMN oms.order_schedule.days_before IS 'Days before ship_at, as set
 COMMENT ON COLUMN oms.order_schedule.allocation IS 'What happens on shortage, as the order said: strict refuses to confirm, and waits where the time has come; backorder backorders the rest';
 COMMENT ON COLUMN oms.order_schedule.due_at IS 'ship_at less days_before times 24 hours (UTC instant): reserve_due() asks for its stock from then on';
 COMMENT ON COLUMN oms.order_schedule.reserved_at IS 'When stock was asked for (UTC instant); null: still to come';
+COMMENT ON COLUMN oms.order_schedule.asked_at IS 'When stock was last asked for in vain, in whole or in part (UTC instant): reserve_due() looks at orders that were not, or longer ago, first; null: never';
 
 CREATE OR REPLACE TRIGGER location_sourcing_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON oms.location_sourcing
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.config_changed();

@@ -46,6 +46,7 @@ enum
 	ST_SET_SHIP_DATE,
 	ST_DROP_CLOSED,
 	ST_DUE,
+	ST_ASKED,
 	ST_EXCLUDE
 };
 
@@ -108,11 +109,17 @@ static OmsStatement statements[] = {
 		"AND o.merchant_id = $1 AND o.order_id = s.order_id AND o.lifecycle NOT IN ('placed', 'confirmed')",
 		2, {INT4OID, TIMESTAMPTZOID}
 	},
+	/* Who was short goes behind who was not asked for yet; of those looked at, the earliest is served first. */
 	[ST_DUE] = {
-		"SELECT o.order_id FROM oms.order_schedule s JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = s.order_id "
+		"SELECT order_id FROM (SELECT o.order_id, s.due_at FROM oms.order_schedule s "
+		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = s.order_id "
 		"WHERE s.merchant_id = $1 AND s.reserved_at IS NULL AND s.due_at <= $2 AND o.lifecycle IN ('placed', 'confirmed') "
-		"ORDER BY s.due_at, s.order_id LIMIT $3 FOR NO KEY UPDATE OF o SKIP LOCKED",
+		"ORDER BY s.asked_at NULLS FIRST, s.due_at, s.order_id LIMIT $3 FOR NO KEY UPDATE OF o SKIP LOCKED) d ORDER BY due_at, order_id",
 		3, {INT4OID, TIMESTAMPTZOID, INT4OID}
+	},
+	[ST_ASKED] = {
+		"UPDATE oms.order_schedule SET asked_at = $3 WHERE merchant_id = $1 AND order_id = $2 AND reserved_at IS NULL",
+		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_EXCLUDE] = {
 		"INSERT INTO oms.sourcing_exclusion AS e (merchant_id, location_id, item_id, excluded_until, reason) VALUES ($1, $2, $3, $4, 'short pick') "
@@ -129,6 +136,14 @@ typedef struct WaitingLines
 	int			size;
 	OmsWaitingLine *lines;
 } WaitingLines;
+
+/* What becomes of units that there is no stock for. */
+typedef enum Rest
+{
+	REST_STAYS,					/* as it is */
+	REST_PREORDERED,			/* those of items in preorder wait, as when a strict order is placed */
+	REST_BACKORDERED			/* all wait */
+} Rest;
 
 static const char *const reserve_names[] = {"placement", "confirmation", "manual", "ship_date"};
 static const char *const allocation_names[] = {"strict", "backorder", "none"};
@@ -254,15 +269,19 @@ add_waiting(WaitingLines *waiting, const OmsDraft *draft, const OmsDraftLine *li
 }
 
 static void
-promise_waiting(int32 merchant, const WaitingLines *waiting)
+promise_waiting(int32 merchant, const WaitingLines *waiting, bool strict)
 {
 	if (waiting->n > 0)
-		oms_promise_waiting(merchant, waiting->lines, waiting->n, false);
+		oms_promise_waiting(merchant, waiting->lines, waiting->n, strict);
 }
 
-/* As oms_reserve_units(), but for what it does last: lines that begin to wait are added to waiting. */
+/*
+ * As oms_reserve_units(), but for what it does last: lines that begin to wait
+ * are added to waiting.  Of the units missing, *open neither have stock nor
+ * wait for any.
+ */
 static int32
-reserve_units(const OmsOrderHead *head, int32 line_no, bool backorder, int32 *missing, WaitingLines *waiting)
+reserve_units(const OmsOrderHead *head, int32 line_no, Rest rest, int32 *missing, int32 *open, WaitingLines *waiting)
 {
 	OmsDraft   *draft = load_order(head, line_no);
 	int32	   *was = palloc((draft->nlines + 1) * sizeof(int32));
@@ -271,6 +290,7 @@ reserve_units(const OmsOrderHead *head, int32 line_no, bool backorder, int32 *mi
 	int32	   *backordered = palloc((draft->nlines + 1) * sizeof(int32));
 	Datum		values[5] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
 	int32		promised = 0;
+	int			began = waiting->n;
 	int			n = 0;
 	int			i;
 
@@ -278,18 +298,23 @@ reserve_units(const OmsOrderHead *head, int32 line_no, bool backorder, int32 *mi
 		was[i] = draft->lines[i].backordered;
 	if (draft->nlocations > 0)
 		oms_draft_admit(draft);
-	*missing = 0;
+	*missing = *open = 0;
 	for (i = 0; i < draft->nlines; i++)
 	{
 		const OmsDraftLine *line = &draft->lines[i];
+		int32		left = line->quantity - line->allocated;
 
 		if (line->quantity == 0)
 			continue;
 		promised += line->allocated;
-		*missing += line->quantity - line->allocated;
+		*missing += left;
 		lines[n] = line->line_no;
 		allocated[n] = line->allocated;
-		backordered[n] = backorder ? line->quantity - line->allocated : was[i] - Min(was[i], line->allocated);
+		if (rest == REST_BACKORDERED || (rest == REST_PREORDERED && line->preorder != 0))
+			backordered[n] = left;
+		else
+			backordered[n] = was[i] - Min(was[i], line->allocated);
+		*open += left - backordered[n];
 		if (backordered[n] > was[i])
 			add_waiting(waiting, draft, line, backordered[n] - was[i]);
 		if (allocated[n] > 0 || backordered[n] != was[i])
@@ -304,7 +329,7 @@ reserve_units(const OmsOrderHead *head, int32 line_no, bool backorder, int32 *mi
 		oms_run_guarded(&statements[ST_COUNT], values, NULL);
 	}
 	/* A line that asks again and again in vain leaves no trail. */
-	if (draft->sourcing != NULL && (promised > 0 || backorder))
+	if (draft->sourcing != NULL && (promised > 0 || rest == REST_BACKORDERED || waiting->n > began))
 	{
 		oms_run(&statements[ST_NUMBER], values, NULL);
 		draft->sourcing->number = oms_get_int32(0, 1);
@@ -319,9 +344,10 @@ int32
 oms_reserve_units(const OmsOrderHead *head, int32 line_no, bool backorder, int32 *missing)
 {
 	WaitingLines waiting = {0};
-	int32		promised = reserve_units(head, line_no, backorder, missing, &waiting);
+	int32		open;
+	int32		promised = reserve_units(head, line_no, backorder ? REST_BACKORDERED : REST_STAYS, missing, &open, &waiting);
 
-	promise_waiting(head->merchant, &waiting);
+	promise_waiting(head->merchant, &waiting, false);
 	return promised;
 }
 
@@ -345,15 +371,14 @@ oms_reserve_waits(int32 merchant, int64 order_id)
 	return waits(merchant, order_id, &backorder) != NULL;
 }
 
-/* Asks for the stock of a whole order that waits; it waits no longer when it has all, or the rest is backordered. */
+/* Asks for the stock of a whole order that waits; it waits no longer when nothing is open: it has stock, or is backordered. */
 static int32
-reserve_waiting(const OmsOrderHead *head, bool backorder, int32 *missing, WaitingLines *waiting)
+reserve_waiting(const OmsOrderHead *head, bool backorder, int32 *missing, int32 *open, WaitingLines *waiting)
 {
 	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), TimestampTzGetDatum(oms_now())};
-	int32		promised = reserve_units(head, 0, backorder, missing, waiting);
+	int32		promised = reserve_units(head, 0, backorder ? REST_BACKORDERED : REST_PREORDERED, missing, open, waiting);
 
-	if (*missing == 0 || backorder)
-		oms_run_guarded(&statements[ST_RESERVED], values, NULL);
+	oms_run_guarded(&statements[*open == 0 ? ST_RESERVED : ST_ASKED], values, NULL);
 	return promised;
 }
 
@@ -365,18 +390,19 @@ oms_reserve_confirmed(int32 merchant, int64 order_id)
 	WaitingLines waiting = {0};
 	OmsOrderHead head;
 	int32		missing;
+	int32		open;
 
 	if (how == NULL || strcmp(how, "confirmation") != 0)
 		return;
 	oms_order_lock(merchant, order_id, &head);
-	(void) reserve_waiting(&head, backorder, &missing, &waiting);
-	if (missing > 0 && !backorder)
+	(void) reserve_waiting(&head, backorder, &missing, &open, &waiting);
+	if (open > 0)
 		ereport(ERROR,
 				(errcode(OMS_SHORTAGE),
 				 errmsg("not enough stock to confirm order " INT64_FORMAT, order_id),
-				 errdetail("%d units are missing.", missing),
+				 errdetail("%d units are missing.", open),
 				 errhint("Cancel what is missing, wait for a receipt, or place such orders with \"allocation\": \"backorder\".")));
-	promise_waiting(merchant, &waiting);
+	promise_waiting(merchant, &waiting, true);
 }
 
 bool
@@ -468,14 +494,15 @@ oms_reserve(PG_FUNCTION_ARGS)
 		WaitingLines waiting = {0};
 		bool		backorder = false;
 		int32		missing;
+		int32		open;
 
 		oms_order_lock(call.merchant, order_id, &head);
 		require_open(&head);
 		if (line_no == 0 && waits(call.merchant, order_id, &backorder) != NULL)
-			result = reserve_waiting(&head, backorder, &missing, &waiting);
+			result = reserve_waiting(&head, backorder, &missing, &open, &waiting);
 		else
-			result = reserve_units(&head, line_no, false, &missing, &waiting);
-		promise_waiting(call.merchant, &waiting);
+			result = reserve_units(&head, line_no, REST_STAYS, &missing, &open, &waiting);
+		promise_waiting(call.merchant, &waiting, true);
 		oms_call_done(&call, result);
 	}
 	PG_RETURN_INT32((int32) result);
@@ -516,19 +543,21 @@ oms_reserve_due(PG_FUNCTION_ARGS)
 		bool		backorder;
 		int32		promised;
 		int32		missing;
+		int32		open;
 
 		CHECK_FOR_INTERRUPTS();
 		oms_order_lock(merchant, orders[i], &head);
 		/* Another call may have been faster until the order was locked. */
 		if (waits(merchant, orders[i], &backorder) == NULL)
 			continue;
-		promised = reserve_waiting(&head, backorder, &missing, &waiting);
+		promised = reserve_waiting(&head, backorder, &missing, &open, &waiting);
 		row[0] = Int64GetDatum(orders[i]);
 		row[1] = Int32GetDatum(promised);
 		row[2] = Int32GetDatum(missing);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, nulls);
 	}
-	promise_waiting(merchant, &waiting);
+	/* One order of many does not fail the others: what was accepted counts against caps, and may pass them. */
+	promise_waiting(merchant, &waiting, false);
 	oms_end();
 	return (Datum) 0;
 }

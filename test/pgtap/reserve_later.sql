@@ -1,6 +1,6 @@
 -- When stock is reserved: at placement, at confirmation, by hand, before the ship date; what is missing; and again after a short pick.
 BEGIN;
-SELECT plan(92);
+SELECT plan(106);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
 INSERT INTO oms.channel_location (merchant_id, channel_id, location_id, priority) VALUES (1, 1, 2, 2);
@@ -99,7 +99,30 @@ SELECT results_eq($$ SELECT * FROM oms.reserve_due(1, '2026-07-17', 1) $$, forma
 SELECT results_eq($$ SELECT * FROM oms.reserve_due(1, '2026-07-17') $$, format('VALUES (%s::bigint, 0, %s), (%s::bigint, 0, 50)', :s, 50 - :free, :b), 'it is asked for again; the other is backordered');
 SELECT is(pg_temp.lines(:b) || ' ' || pg_temp.schedule(:b), '0+50/50 ship_date backorder 21 16 12:00 done', 'and done');
 SELECT is(oms.cancel_order(1, :b), :b ::bigint, 'cancelled');
+-- A strict order that is short does not keep others from being asked for
+SELECT pg_temp.place('B=1', '{"ship_at": "2026-07-21T12:00:00Z"}') AS later \gset
+SELECT results_eq($$ SELECT * FROM oms.reserve_due(1, '2026-07-17', 1) $$, format('VALUES (%s::bigint, 1, 0)', :later), 'who was not asked for yet comes first where not all are looked at');
+SELECT results_eq($$ SELECT * FROM oms.reserve_due(1, '2026-07-17', 1) $$, format('VALUES (%s::bigint, 0, %s)', :s, 50 - :free), 'then the short one again');
+SELECT pg_temp.place('A=1', '{"ship_at": "2026-07-21T12:00:00Z"}') AS young, oms.receive_stock(1, 1, 1, 1, 'one') AS m \gset
+SELECT results_eq($$ SELECT * FROM oms.reserve_due(1, '2026-07-17') $$, format('VALUES (%s::bigint, 1, %s), (%s::bigint, 0, 1)', :s, 49 - :free, :young), 'of those looked at the earliest is served first');
+SELECT is((SELECT count(oms.cancel_order(1, x)) FROM unnest(ARRAY[:later, :young]::bigint[]) x), 2::bigint, 'cancelled');
 SELECT is(oms.cancel_order(1, :s), :s ::bigint, 'cancelled');
+-- What is in preorder is not missing: it waits, on strict orders too, and counts
+SELECT oms.set_setting(1, 'reserve', 'confirmation') \g /dev/null
+INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 75, 'POST', 'Poster');
+SELECT oms.set_preorder(1, 75, '2031-01-01Z') > 0 AS opened, oms.set_preorder_cap(1, 75, 4) AS used, oms.receive_stock(1, 75, 1, 1, 'one') > 0 AS received \gset
+SELECT pg_temp.place('POST=3 A=1', '{"confirm": false}') AS o, pg_temp.place('POST=3', '{"confirm": false}') AS second, pg_temp.place('POST=1 A=500', '{"confirm": false}') AS short \gset
+SELECT is(oms.transition(1, :o, 'confirmed') IS NOT NULL, true, 'a strict order of an item in preorder is confirmed');
+SELECT is(pg_temp.lines(:o) || ' ' || pg_temp.schedule(:o), '1+2/3 1+0/1 confirmation strict done', 'what there is is promised, the rest is preordered');
+SELECT is((SELECT preordered || ' ' || (promised_at AT TIME ZONE 'UTC')::date FROM oms.order_lines WHERE merchant_id = 1 AND order_id = :o AND line_no = 1), '2 2031-01-01', 'for its day');
+SELECT throws_like(format('SELECT oms.transition(1, %s, ''confirmed'')', :second), '%is sold out in preorder%', 'a cap refuses to confirm');
+SELECT throws_ok(format('SELECT oms.transition(1, %s, ''confirmed'')', :short), 'OM001', NULL, 'another line that is short does so as well');
+SELECT is((SELECT used FROM oms.preorders WHERE item_id = 75), 2::bigint, 'and nothing was counted');
+SELECT is(oms.reserve(1, :short) || ' ' || pg_temp.lines(:short) || ' ' || pg_temp.schedule(:short), (SELECT available || ' 0+1/1 ' || available || '+0/500 confirmation strict waits' FROM (SELECT sum(oms.available(1, 1, l)) AS available FROM unnest('{1,2}'::int[]) l) x), 'reserved by hand it preorders, and waits for the others');
+SELECT is(oms.reserve(1, :short) || ' ' || pg_temp.lines(:short), '0 0+1/1 ' || (SELECT allocated FROM oms.order_line WHERE order_id = :short AND line_no = 2) || '+0/500', 'once');
+SELECT is((SELECT used FROM oms.preorders WHERE item_id = 75), 3::bigint, 'counted once');
+SELECT is((SELECT count(oms.cancel_order(1, x)) FROM unnest(ARRAY[:o, :second, :short]::bigint[]) x), 3::bigint, 'cancelled');
+SELECT oms.set_setting(1, 'reserve', 'ship_date') \g /dev/null
 SELECT pg_temp.place('A=2', '{"ship_at": "2026-06-25T12:00:00Z"}') AS o \gset
 SELECT is(oms.set_ship_date(1, :o, '2026-06-22 00:00Z', 'd'), '2026-06-17 00:00Z', 'a ship date moves, and what is due with it');
 SELECT is(oms.set_ship_date(1, :o, '2026-06-22 00:00Z', 'd'), '2026-06-17 00:00Z', 'asked again');
