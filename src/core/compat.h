@@ -10,6 +10,11 @@
 #error "oms needs PostgreSQL 15 or later"
 #endif
 
+/* Functions that do not return: a suffix until 17, a prefix since. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* GUC extra data comes from malloc before 16. */
 #if PG_VERSION_NUM < 160000
 #define guc_malloc(elevel, size) malloc(size)

@@ -30,7 +30,7 @@
 #define OMS_MONEY_RANGE			OMS_SQLSTATE('0', '1', '7') /* amount beyond the currency's precision or range */
 
 /* "no such customer": one wording for every unknown id. */
-extern void oms_error_unknown(const char *what, int32 merchant, int64 id) pg_attribute_noreturn();
-extern void oms_error_unknown_code(const char *what, int32 merchant, const char *code) pg_attribute_noreturn();
+pg_noreturn extern void oms_error_unknown(const char *what, int32 merchant, int64 id);
+pg_noreturn extern void oms_error_unknown_code(const char *what, int32 merchant, const char *code);
 
 #endif							/* OMS_ERRORS_H */

@@ -15,7 +15,7 @@ extern Datum oms_guard_parent(PG_FUNCTION_ARGS);
 extern void oms_statement_abort(int nest_level);
 
 /* Refuses with OM009: what may not be written by hand, and the way out. */
-extern void oms_error_guarded(Relation rel, const char *detail, const char *hint) pg_attribute_noreturn();
+pg_noreturn extern void oms_error_guarded(Relation rel, const char *detail, const char *hint);
 
 /* Refuses (class OM) a trigger function called otherwise than as the trigger it is. */
 extern TriggerData *oms_trigger_data(FunctionCallInfo fcinfo);

@@ -18,7 +18,7 @@ typedef struct OmsPath
 } OmsPath;
 
 extern char *oms_path_string(const OmsPath *path, const char *key);
-extern void oms_error_document(const OmsPath *path, const char *key, const char *expected) pg_attribute_noreturn();
+pg_noreturn extern void oms_error_document(const OmsPath *path, const char *key, const char *expected);
 /* Refuses members of the object that are not in the null-terminated list. */
 extern void oms_json_only(JsonbContainer *object, const OmsPath *path, const char *const *allowed);
 extern JsonbValue *oms_json_find(JsonbContainer *object, const char *key);

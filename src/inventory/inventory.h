@@ -12,7 +12,7 @@
 #define OMS_MAX_STOCK INT64CONST(1000000000000)
 
 /* OM001: not enough stock, with what was wanted and what is there. */
-extern void oms_error_shortage(const OmsGateKey *key, int64 wanted, int64 available) pg_attribute_noreturn();
+pg_noreturn extern void oms_error_shortage(const OmsGateKey *key, int64 wanted, int64 available);
 
 /*
  * hold.c: takes from the gate, and on a shortage first takes back what expired

@@ -286,7 +286,7 @@ oms_draft_tax(const OmsDraft *draft, int64 amount, int64 rate, bool given, int64
 {
 	if (given)
 	{
-		if (draft->tax_included && Abs(*tax) > Abs(amount))
+		if (draft->tax_included && llabs(*tax) > llabs(amount))
 			oms_error_document(NULL, "tax", "no more than the amount that contains it");
 	}
 	else if (draft->tax_included)
