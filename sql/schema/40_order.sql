@@ -9,10 +9,11 @@ CREATE TABLE IF NOT EXISTS oms.core_transition (
 COMMENT ON TABLE oms.core_transition IS 'The lifecycle every merchant starts with; copied to oms.transition when the merchant is made';
 COMMENT ON COLUMN oms.core_transition.from_state IS 'State before';
 COMMENT ON COLUMN oms.core_transition.to_state IS 'State after';
-COMMENT ON COLUMN oms.core_transition.action IS 'Action that leads there: confirm, complete, cancel';
+COMMENT ON COLUMN oms.core_transition.action IS 'Action that leads there: confirm, complete, cancel, reopen';
 INSERT INTO oms.core_transition VALUES
 	('placed', 'confirmed', 'confirm'), ('placed', 'cancelled', 'cancel'),
-	('confirmed', 'completed', 'complete'), ('confirmed', 'cancelled', 'cancel')
+	('confirmed', 'completed', 'complete'), ('confirmed', 'cancelled', 'cancel'),
+	('cancelled', 'placed', 'reopen'), ('completed', 'confirmed', 'reopen')
 	ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS oms.transition (
@@ -26,7 +27,7 @@ COMMENT ON TABLE oms.transition IS 'The state machine of orders as data: what is
 COMMENT ON COLUMN oms.transition.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.transition.from_state IS 'sales_order.lifecycle before';
 COMMENT ON COLUMN oms.transition.to_state IS 'sales_order.lifecycle after';
-COMMENT ON COLUMN oms.transition.action IS 'Action that leads there: confirm, complete, cancel';
+COMMENT ON COLUMN oms.transition.action IS 'Action that leads there: confirm, complete, cancel, reopen (by reopen_order() alone, which brings units back)';
 CREATE OR REPLACE TRIGGER transition_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON oms.transition
 	FOR EACH STATEMENT EXECUTE FUNCTION oms.config_changed();
 CREATE OR REPLACE TRIGGER merchant_seed AFTER INSERT ON oms.merchant

@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS oms.order_cancellation (
 	notify			boolean NOT NULL,
 	actor			text NOT NULL,
 	reason			text,
+	lines			int[],
+	quantities		int[],
 	PRIMARY KEY (merchant_id, order_id, cancellation_id)
 );
 COMMENT ON TABLE oms.order_cancellation IS 'Cancellations of lines and orders, a row for each call that did something. Written by cancel_line() and cancel_order()';
@@ -32,6 +34,8 @@ COMMENT ON COLUMN oms.order_cancellation.refund IS 'False: no money was given ba
 COMMENT ON COLUMN oms.order_cancellation.notify IS 'False: the customer got no message';
 COMMENT ON COLUMN oms.order_cancellation.actor IS 'Who cancelled';
 COMMENT ON COLUMN oms.order_cancellation.reason IS 'Why, where told';
+COMMENT ON COLUMN oms.order_cancellation.lines IS 'Of a whole order: the lines that it took units of; null: of a line, see line_no';
+COMMENT ON COLUMN oms.order_cancellation.quantities IS 'Units of each of lines';
 INSERT INTO oms.table_class VALUES ('order_cancellation', 'merchant', 'order') ON CONFLICT (table_name) DO NOTHING;
 CREATE OR REPLACE TRIGGER order_cancellation_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_cancellation
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use cancel_line() or cancel_order()');

@@ -100,7 +100,7 @@ SELECT o.merchant_id, 'timeline_reproduces_lifecycle', format('order %s', o.orde
 FROM oms.sales_order o CROSS JOIN LATERAL (
 	SELECT coalesce(e.data ->> 'to', e.data ->> 'lifecycle') AS lifecycle FROM oms.event e
 	WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
-		AND e.type IN ('order.placed', 'order.confirmed', 'order.cancelled', 'order.completed', 'order.transitioned')
+		AND e.type IN ('order.placed', 'order.confirmed', 'order.cancelled', 'order.completed', 'order.reopened', 'order.transitioned')
 	ORDER BY e.tx DESC, e.event_id DESC LIMIT 1) e
 WHERE e.lifecycle <> o.lifecycle;
 COMMENT ON VIEW oms.verify_history IS 'Broken invariants of the history of orders; see verify()';

@@ -58,6 +58,7 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{place_order,place_orders,order_differences,quote_order,accept_quote}'),
 	('function', '{clerk,connector}', '{import_order,import_document,import_differences,x12_transactions}'),
 	('function', '{app,clerk,connector}', '{cancel_order,cancel_line}'),
+	('function', '{clerk}', '{reopen_order}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{hold}'),
 	('function', '{clerk,finance}', '{release_hold,transition}'),
 	('function', '{clerk,warehouse,finance}', '{perform_action}'),

@@ -8,6 +8,7 @@
 
 #include "utils/array.h"
 
+#include "order/reopen.h"
 #include "order/workflow.h"
 
 PG_FUNCTION_INFO_V1(oms_allowed_actions);
@@ -82,7 +83,7 @@ static OmsStatement statements[] = {
 		"SELECT workflow_id, state FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 AND workflow_id IS NOT NULL",
 		2, {INT4OID, INT8OID}
 	},
-	/* $3 to $5: the actions of the order's workflow, the lifecycle that each leads to, null for the same, and why it does not; $6: why it is not cancelled */
+	/* $3 to $5: the actions of the order's workflow, the lifecycle that each leads to, null for the same, and why it does not; $6: why it is not cancelled, $7: not reopened */
 	[ST_ORDER] = {
 		"WITH " OF_ORDER ", p AS ("
 		" SELECT coalesce(bool_or(p.capturable > 0), false) AS capturable, coalesce(bool_or(p.refundable > 0), false) AS refundable "
@@ -98,11 +99,12 @@ static OmsStatement statements[] = {
 		"a (no, action, step, obstacle) AS ("
 		" SELECT 10, t.action, CASE t.to_state WHEN 'confirmed' THEN 'confirm' END, "
 		"  CASE WHEN t.to_state = 'completed' AND s.open > 0 THEN 'units are neither shipped nor cancelled' END "
-		" FROM o CROSS JOIN s JOIN oms.transition t ON t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state <> 'cancelled' AND o.workflow_id IS NULL "
+		" FROM o CROSS JOIN s JOIN oms.transition t ON t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state <> 'cancelled' AND o.workflow_id IS NULL AND o.closed IS NULL "
 		" UNION ALL "
 		" SELECT 10, t.action, CASE t.core WHEN 'confirmed' THEN 'confirm' END, coalesce(t.obstacle, "
-		"  CASE WHEN t.core IN ('completed', 'cancelled') AND s.open > 0 THEN 'units are neither shipped nor cancelled' END) "
-		" FROM s CROSS JOIN unnest($3, $4, $5) t (action, core, obstacle) "
+		"  CASE WHEN t.core IN ('completed', 'cancelled') AND s.open > 0 THEN 'units are neither shipped nor cancelled' END, "
+		"  CASE WHEN t.core IN ('placed', 'confirmed') AND s.open = 0 AND o.closed IS NOT NULL THEN 'no unit is open' END) "
+		" FROM o CROSS JOIN s CROSS JOIN unnest($3, $4, $5) t (action, core, obstacle) "
 		" UNION ALL "
 		" SELECT v.no, v.action, v.step, v.obstacle "
 		" FROM o CROSS JOIN s CROSS JOIN p CROSS JOIN w CROSS JOIN plan CROSS JOIN LATERAL (VALUES "
@@ -126,11 +128,14 @@ static OmsStatement statements[] = {
 		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold THEN 'no hold is open' END), "
 		"  (60, 'cancel_line', 'cancel', CASE WHEN NOT s.cancellable THEN 'all units are picked, shipped or cancelled' END), "
 		"  (61, 'cancel_order', 'cancel', coalesce(o.closed, CASE WHEN o.fulfilment_state <> 'unfulfilled' THEN 'units were shipped' END, $6)), "
+		"  (62, 'reopen_order', CASE o.lifecycle WHEN 'completed' THEN 'edit confirm' ELSE 'edit' END, coalesce($7, CASE WHEN o.workflow_id IS NULL "
+		"   AND NOT EXISTS (SELECT FROM oms.transition t WHERE t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state = "
+		"    CASE o.lifecycle WHEN 'completed' THEN 'confirmed' ELSE 'placed' END) THEN 'oms.transition has no way from ' || o.lifecycle END)), "
 		"  (70, 'edit_order', 'edit', coalesce(o.closed, 'edit ' || o.edit || ' is open')), "
 		"  (71, 'confirm_edit', 'edit', coalesce(o.closed, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)), "
 		"  (72, 'decline_edit', NULL, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)) v (no, action, step, obstacle)) "
 		ANSWER,
-		6, {INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID}
+		7, {INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID}
 	},
 	[ST_ORDER_OF] = {
 		"SELECT order_id FROM oms.fulfilment WHERE merchant_id = $1 AND fulfilment_id = $2", 2, {INT4OID, INT8OID}
@@ -185,7 +190,7 @@ text_array(const char **texts, int n)
 	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Parameters $3 to $6 of the statement: what the workflow says of each action, for this caller now. */
+/* Parameters $3 to $7 of the statement: what the workflow says of each action, for this caller now. */
 static void
 workflow_actions(int32 merchant, int64 order_id, int32 workflow_id, const char *state, Datum *values, char *nulls)
 {
@@ -196,6 +201,7 @@ workflow_actions(int32 merchant, int64 order_id, int32 workflow_id, const char *
 	const char **cores = palloc((max + 1) * sizeof(char *));
 	const char **obstacles = palloc((max + 1) * sizeof(char *));
 	const char *why = NULL;
+	const char *core;
 	int			n = 0;
 
 	for (int i = 0; i < max; i++)
@@ -231,19 +237,34 @@ workflow_actions(int32 merchant, int64 order_id, int32 workflow_id, const char *
 		values[5] = CStringGetTextDatum(why);
 		nulls[5] = ' ';
 	}
+	workflow = oms_workflow(merchant, workflow_id);
+	core = workflow->states[from].core;
+	if (nulls[6] == 'n' &&
+		oms_workflow_choose(workflow, merchant, order_id, from, -1, strcmp(core, "completed") == 0 ? "confirmed" : "placed", NULL, &why) < 0)
+	{
+		values[6] = CStringGetTextDatum(why);
+		nulls[6] = ' ';
+	}
 }
 
 /* SQL: allowed_actions(merchant, order_id) -> action, allowed, reason; no rows when the merchant has no such order. */
 Datum
 oms_allowed_actions(PG_FUNCTION_ARGS)
 {
-	Datum		values[6];
-	char		nulls[6] = {' ', ' ', 'n', 'n', 'n', 'n'};
+	Datum		values[7];
+	char		nulls[7] = {' ', ' ', 'n', 'n', 'n', 'n', 'n'};
+	char	   *obstacle;
 
 	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
 	values[1] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "order_id"));
 	InitMaterializedSRF(fcinfo, 0);
 	oms_begin();
+	obstacle = oms_reopen_obstacle(PG_GETARG_INT32(0), PG_GETARG_INT64(1));
+	if (obstacle != NULL)
+	{
+		values[6] = CStringGetTextDatum(obstacle);
+		nulls[6] = ' ';
+	}
 	if (oms_run(&statements[ST_WORKFLOW_OF], values, NULL) > 0)
 		workflow_actions(PG_GETARG_INT32(0), PG_GETARG_INT64(1), oms_get_int32(0, 1), oms_get_text(0, 2), values, nulls);
 	answer(fcinfo, &statements[ST_ORDER], values, nulls);

@@ -40,10 +40,10 @@ enum
 /* Columns of order_cancellation in the order of sql/schema/44_cancel.sql. */
 enum
 {
-	C_MERCHANT = 1, C_ORDER, C_ID, C_LINE, C_QUANTITY, C_AT, C_POLICY, C_AMOUNT, C_GIVEN_BACK, C_RESTOCK, C_REFUND, C_NOTIFY, C_ACTOR, C_REASON
+	C_MERCHANT = 1, C_ORDER, C_ID, C_LINE, C_QUANTITY, C_AT, C_POLICY, C_AMOUNT, C_GIVEN_BACK, C_RESTOCK, C_REFUND, C_NOTIFY, C_ACTOR, C_REASON, C_LINES, C_QUANTITIES
 };
 #define CANCELLATION_COLUMNS \
-	"merchant_id, order_id, line_no, quantity, cancelled_at, discount_policy, amount, given_back, restock, refund, notify, actor, reason"
+	"merchant_id, order_id, line_no, quantity, cancelled_at, discount_policy, amount, given_back, restock, refund, notify, actor, reason, lines, quantities"
 
 static OmsTarget cancellations_target = {"order_cancellation", CANCELLATION_COLUMNS};
 
@@ -60,8 +60,9 @@ static OmsStatement statements[] = {
 		6, {INT4OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID}
 	},
 	[ST_CANCEL_ALL] = {
-		"UPDATE oms.order_line SET cancelled = ordered, backordered = 0, allocated = 0 "
-		"WHERE merchant_id = $1 AND order_id = $2 AND cancelled < ordered",
+		"UPDATE oms.order_line l SET cancelled = l.ordered, backordered = 0, allocated = 0 FROM oms.order_line w "
+		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.cancelled < l.ordered "
+		"AND w.merchant_id = $1 AND w.order_id = $2 AND w.line_no = l.line_no RETURNING l.line_no, l.ordered - w.cancelled",
 		2, {INT4OID, INT8OID}
 	},
 	/* An order of charges alone has no lines for its lifecycle to follow. */
@@ -134,6 +135,8 @@ typedef struct Cancellation
 	bool		notify;
 	const char *actor;
 	const char *reason;
+	Datum		lines;			/* of the whole order: int arrays, which lines, */
+	Datum		quantities;		/* and how many units of each */
 } Cancellation;
 
 /* The money of a cancellation, once the counters are written, and its row. */
@@ -165,6 +168,11 @@ settle(const OmsOrderHead *before, const Cancellation *what)
 	oms_rows_set(rows, C_NOTIFY, BoolGetDatum(what->notify));
 	oms_rows_set_text(rows, C_ACTOR, what->actor);
 	oms_rows_set_text(rows, C_REASON, what->reason);
+	if (what->lines != (Datum) 0)
+	{
+		oms_rows_set(rows, C_LINES, what->lines);
+		oms_rows_set(rows, C_QUANTITIES, what->quantities);
+	}
 	oms_rows_add(rows);
 	oms_rows_insert(&statements[ST_CANCELLATION], &rows, 1);
 }
@@ -354,23 +362,36 @@ set_aside(const OmsOrderHead *head)
 
 /* Cancels all units of a locked order, whose stock goes to who waits for it; the row says what it was told. */
 static void
-cancel_all(const OmsOrderHead *head, const Cancellation *what)
+cancel_all(const OmsOrderHead *head, Cancellation *what)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
 	OmsFreed	freed = {0};
+	int			n;
 
 	oms_fulfilment_undo_all(head);
 	if (what->restock)
 	{
-		int			n = (int) oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
-		int			i;
-
-		for (i = 0; i < n; i++)
+		n = (int) oms_run_guarded(&statements[ST_RELEASE_ALL], values, NULL);
+		for (int i = 0; i < n; i++)
 			oms_freed_add(&freed, (OmsGateKey) {head->merchant, oms_get_int32(i, 2), oms_get_int64(i, 1)});
 	}
 	else
 		set_aside(head);
-	if (oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL) == 0)
+	n = (int) oms_run_guarded(&statements[ST_CANCEL_ALL], values, NULL);
+	if (n > 0)
+	{
+		int32	   *lines = palloc(n * sizeof(int32));
+		int32	   *quantities = palloc(n * sizeof(int32));
+
+		for (int i = 0; i < n; i++)
+		{
+			lines[i] = oms_get_int32(i, 1);
+			quantities[i] = oms_get_int32(i, 2);
+		}
+		what->lines = oms_int4_array(lines, n);
+		what->quantities = oms_int4_array(quantities, n);
+	}
+	else
 		oms_run_guarded(&statements[ST_CANCEL_CHARGES], values, NULL);
 	settle(head, what);
 	oms_backorder_fill_freed(&freed);

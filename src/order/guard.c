@@ -129,12 +129,33 @@ head_of(const Row *row)
 	return head;
 }
 
+static bool
+has_open_units(int32 merchant, int64 order_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+
+	oms_run(&statements[ST_OPEN_UNITS], values, NULL);
+	return oms_get_int64(0, 1) > 0;
+}
+
+static bool
+is_closed(const char *lifecycle)
+{
+	return strcmp(lifecycle, "cancelled") == 0 || strcmp(lifecycle, "completed") == 0;
+}
+
 /* Refuses a lifecycle that the order's holds or units do not allow. */
 static void
-check_lifecycle(const OmsOrderHead *head, const char *to)
+check_lifecycle(const OmsOrderHead *head, const char *from, const char *to)
 {
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
 
+	if (is_closed(from) && !is_closed(to) && !has_open_units(head->merchant, head->order_id))
+		ereport(ERROR,
+				(errcode(OMS_TRANSITION),
+				 errmsg("order " INT64_FORMAT " cannot go from %s to %s", head->order_id, from, to),
+				 errdetail("No unit of it is open."),
+				 errhint("reopen_order() brings units back that were cancelled.")));
 	if (strcmp(to, "confirmed") == 0)
 	{
 		oms_order_require_no_hold(head, "confirm");
@@ -168,7 +189,7 @@ check_transition(const OmsOrderHead *head, const char *from, const char *to)
 				 errdetail("From %s the ways are: %s.", from, oms_is_null(0, 1) ? "none" : oms_get_text(0, 1)),
 				 errhint("The state machine is the table oms.transition.")));
 	}
-	check_lifecycle(head, to);
+	check_lifecycle(head, from, to);
 }
 
 /*
@@ -199,7 +220,7 @@ follow_workflow(const OmsOrderHead *head, const char *old_state, const char *new
 	*state = MemoryContextStrdup(context, workflow->states[transition->to].name);
 	*core = MemoryContextStrdup(context, workflow->states[transition->to].core);
 	if (strcmp(*core, old_core) != 0)
-		check_lifecycle(head, *core);
+		check_lifecycle(head, old_core, *core);
 	workflow = oms_workflow(head->merchant, head->workflow);
 	transition = &workflow->transitions[chosen];
 	oms_transition_hook(transition->before_hook, workflow, transition, head->merchant, head->order_id);
@@ -341,15 +362,6 @@ is_merged(TriggerData *trigdata, int32 merchant, int64 order_id)
 		oms_run(&statements[ST_MERGED], values, NULL) > 0;
 }
 
-static bool
-has_open_units(int32 merchant, int64 order_id)
-{
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
-
-	oms_run(&statements[ST_OPEN_UNITS], values, NULL);
-	return oms_get_int64(0, 1) > 0;
-}
-
 /* What a transition of a workflow adds to its event, and the hook after it. */
 static void
 moved_along(const OmsOrderHead *head, const char *from, const char *to, OmsJson *json, int *chosen)
@@ -394,6 +406,7 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 	event.subject_type = "order";
 	event.subject_id = event.order_id = head.order_id;
 	event.type = !moved ? "order.transitioned" :
+		is_closed(from) && !is_closed(to) ? "order.reopened" :
 		strcmp(to, "confirmed") == 0 ? "order.confirmed" :
 		strcmp(to, "cancelled") == 0 ? "order.cancelled" :
 		strcmp(to, "completed") == 0 ? "order.completed" : "order.transitioned";

@@ -82,7 +82,8 @@ is_core_step(const char *from, const char *to)
 {
 	return strcmp(from, to) == 0 ||
 		(strcmp(from, "placed") == 0 && (strcmp(to, "confirmed") == 0 || strcmp(to, "cancelled") == 0)) ||
-		(strcmp(from, "confirmed") == 0 && (strcmp(to, "completed") == 0 || strcmp(to, "cancelled") == 0));
+		(strcmp(from, "confirmed") == 0 && (strcmp(to, "completed") == 0 || strcmp(to, "cancelled") == 0)) ||
+		(strcmp(from, "cancelled") == 0 && strcmp(to, "placed") == 0) || (strcmp(from, "completed") == 0 && strcmp(to, "confirmed") == 0);
 }
 
 static void

@@ -32,8 +32,10 @@ static OmsStatement statements[] = {
 		"FROM oms.order_line l WHERE l.merchant_id = $1 AND l.order_id = $2), 0) "
 		"+ CASE WHEN (SELECT bool_and(l.cancelled = l.ordered) FROM oms.order_line l WHERE l.merchant_id = $1 AND l.order_id = $2) "
 		"THEN coalesce((SELECT sum(c.tax) FROM oms.order_charge c WHERE c.merchant_id = $1 AND c.order_id = $2), 0) ELSE 0 END, "
-		"coalesce((SELECT sum(f.amount) FROM oms.refund f WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.cause = 'cancel'), 0), "
-		"coalesce((SELECT sum(f.tax) FROM oms.refund f WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.cause = 'cancel'), 0)",
+		"coalesce((SELECT sum(f.amount) FROM oms.refund f WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.cause = 'cancel'), 0) - r.amount, "
+		"coalesce((SELECT sum(f.tax) FROM oms.refund f WHERE f.merchant_id = $1 AND f.order_id = $2 AND f.cause = 'cancel'), 0) - r.tax "
+		"FROM (SELECT coalesce(sum(amount), 0) AS amount, coalesce(sum(tax), 0) AS tax FROM oms.order_reopening "
+		"WHERE merchant_id = $1 AND order_id = $2) r",
 		3, {INT4OID, INT8OID, TEXTOID}
 	},
 	[ST_GRANTED] = {
@@ -145,8 +147,9 @@ cancel_tax(const OmsOrderHead *head, int64 cancelled, int64 amount)
 		return 0;
 	oms_run(&statements[ST_CANCEL_TAX], values, NULL);
 	tax = oms_get_money(0, 1, head->exponent);
-	before = oms_get_money(0, 2, head->exponent);
-	tax_before = oms_get_money(0, 3, head->exponent);
+	/* Units that were brought back are refunded anew. */
+	before = Max(oms_get_money(0, 2, head->exponent), 0);
+	tax_before = Max(oms_get_money(0, 3, head->exponent), 0);
 	return Max(share(tax, Min(before + amount, cancelled), cancelled) - tax_before, 0);
 }
 

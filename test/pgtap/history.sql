@@ -48,7 +48,7 @@ CREATE FUNCTION pg_temp.step(n int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	o bigint := (SELECT order_id FROM oms.sales_order WHERE merchant_id = 1 ORDER BY random() LIMIT 1);
 	p bigint := (SELECT payment_id FROM oms.payment WHERE order_id = o LIMIT 1);
-	what text := (ARRAY['hold', 'release', 'cancel_line', 'edit', 'authorize', 'paid', 'plan', 'pick', 'pack', 'ship', 'deliver', 'stock', 'address', 'cancel', 'return', 'map', 'split', 'merge', 'nothing'])[1 + n % 19];
+	what text := (ARRAY['hold', 'release', 'cancel_line', 'edit', 'authorize', 'paid', 'plan', 'pick', 'pack', 'ship', 'deliver', 'stock', 'address', 'cancel', 'return', 'map', 'split', 'merge', 'nothing', 'reopen'])[1 + n % 20];
 BEGIN
 	PERFORM set_config('oms.test_clock', ('2026-03-02 00:00+00'::timestamptz + make_interval(mins => n / 2))::text, true);
 	BEGIN
@@ -71,6 +71,7 @@ BEGIN
 			WHEN 'cancel' THEN IF n % 4 = 0 THEN PERFORM oms.cancel_order(1, o); END IF;
 			WHEN 'return' THEN PERFORM oms.request_return(1, order_id) FROM oms.sales_order WHERE fulfilment_state <> 'unfulfilled' AND return_state = 'none' LIMIT 1;
 			WHEN 'map' THEN INSERT INTO oms.item_alias VALUES (1, 1, 'NEW' || (n % 10), 1);
+			WHEN 'reopen' THEN PERFORM oms.reopen_order(1, order_id, allocation => 'backorder', reason => 'after all') FROM oms.sales_order WHERE lifecycle IN ('cancelled', 'completed') ORDER BY random() LIMIT 1;
 			WHEN 'split' THEN PERFORM oms.split_order(1, o, '[{"line": 1, "quantity": 1}]');
 			WHEN 'merge' THEN PERFORM oms.merge_orders(1, oms.place_order(1, '{"customer": 1, "shipping": "2", "lines": [{"sku": "B", "quantity": 1}]}'),
 				ARRAY[oms.place_order(1, '{"customer": 1, "shipping": "3", "lines": [{"sku": "B", "quantity": 1}]}')]);
@@ -93,7 +94,7 @@ SELECT pg_temp.step(n) FROM generate_series(0, 499) n \g /dev/null
 RESET oms.test_clock;
 
 SELECT cmp_ok((SELECT count(DISTINCT what)::int FROM done WHERE code = ''), '>=', 17, 'seventeen kinds of change went well');
-SELECT is_empty($$ SELECT v FROM unnest('{edit,split,merge,ship,return,map,cancel}'::text[]) v EXCEPT SELECT what FROM done WHERE code = '' $$, 'edits, splits and merges among them');
+SELECT is_empty($$ SELECT v FROM unnest('{edit,split,merge,ship,return,map,cancel,reopen}'::text[]) v EXCEPT SELECT what FROM done WHERE code = '' $$, 'edits, splits and merges among them');
 SELECT cmp_ok((SELECT count(DISTINCT table_name)::int FROM oms.order_change WHERE operation = 'insert'), '>=', 3, 'lines, parts and holds were added');
 SELECT is_empty($$ SELECT s.* FROM seen s EXCEPT
 	SELECT t.at, t.order_id, r.* FROM (SELECT DISTINCT at, order_id FROM seen) t CROSS JOIN LATERAL oms.order_rows_as_of(1, t.order_id, t.at) r $$, 'each row that was seen is the same by the history');

@@ -33,6 +33,7 @@ BEGIN
 		WHEN 'release_hold' THEN n := oms.release_hold(1, o, 'h')::int;
 		WHEN 'cancel_line' THEN n := oms.cancel_line(1, o, 1, 1);
 		WHEN 'cancel_order' THEN n := (SELECT (lifecycle <> 'cancelled')::int FROM oms.sales_order WHERE merchant_id = 1 AND order_id = o); PERFORM oms.cancel_order(1, o);
+		WHEN 'reopen_order' THEN PERFORM oms.reopen_order(1, o, reason => 'wanted after all');
 		WHEN 'plan_fulfilment' THEN SELECT count(*) INTO n FROM oms.plan_fulfilment(1, o);
 		WHEN 'pick one' THEN PERFORM oms.confirm_pick(1, f, '[{"line": 1, "quantity": 1}]');
 		WHEN 'confirm_pick' THEN PERFORM oms.confirm_pick(1, f);
@@ -116,7 +117,7 @@ BEGIN
 		WHERE f.merchant_id = 1 AND f.order_id = o;
 		-- the lifecycle, both ways; what is to be comes from the table, the holds and the units
 		INSERT INTO attempt SELECT n.no, w.way, s.to_state, s.to_state = x.lifecycle OR EXISTS (SELECT FROM oms.transition r
-				WHERE r.merchant_id = 1 AND r.from_state = x.lifecycle AND r.to_state = s.to_state)
+				WHERE r.merchant_id = 1 AND r.from_state = x.lifecycle AND r.to_state = s.to_state AND r.action <> 'reopen')
 			AND NOT (s.to_state = 'confirmed' AND x.on_hold)
 			AND NOT (s.to_state IN ('completed', 'cancelled') AND (SELECT sum(ordered - cancelled - shipped) > 0 FROM oms.order_line l WHERE l.merchant_id = 1 AND l.order_id = o)), NULL, t.*
 		FROM oms.sales_order x, unnest('{placed,confirmed,completed,cancelled,lost}'::text[]) s (to_state),
@@ -138,13 +139,13 @@ BEGIN
 END $$;
 
 -- Money does not look at how many units there are, so its product with the rest is walked with one unit.
-SELECT pg_temp.walk(2, '{confirm,hold all,release_hold,cancel_line,cancel_order,plan_fulfilment,pick one,confirm_pick,pack,ship,cancel_fulfilment,deliver,request_return,receive_return}') \g /dev/null
-SELECT pg_temp.walk(1, '{confirm,hold all,release_hold,cancel_order,plan_fulfilment,confirm_pick,pack,ship,deliver,request_return,receive_return,authorize,capture,void,refund,gateway}') \g /dev/null
+SELECT pg_temp.walk(2, '{confirm,hold all,release_hold,cancel_line,cancel_order,reopen_order,plan_fulfilment,pick one,confirm_pick,pack,ship,cancel_fulfilment,deliver,request_return,receive_return}') \g /dev/null
+SELECT pg_temp.walk(1, '{confirm,hold all,release_hold,cancel_order,reopen_order,plan_fulfilment,confirm_pick,pack,ship,deliver,request_return,receive_return,authorize,capture,void,refund,gateway}') \g /dev/null
 SELECT oms.set_setting(1, 'shipment_policy', p), pg_temp.walk(2, '{confirm,cancel_line,plan_fulfilment,pick one,confirm_pick,pack,ship,edit_order,confirm_edit,decline_edit}') FROM unnest('{line_complete,order_complete}'::text[]) p \g /dev/null
 
 SELECT cmp_ok((SELECT count(*)::int FROM node), '>', 300, 'hundreds of states were reached');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 1) FROM node $$, '{placed,confirmed,completed,cancelled}'::text[], 'every lifecycle');
-SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 2) FROM node $$, '{none,pending,authorized,paid,refunded}'::text[], 'payment that goes all the way');
+SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 2) FROM node $$, '{none,pending,authorized,paid,partially_refunded,refunded}'::text[], 'payment that goes all the way');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 3) FROM node $$, '{unfulfilled,partial,fulfilled,delivered}'::text[], 'every state of fulfilment');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 4) FROM node $$, '{none,requested,partial,returned}'::text[], 'every state of returns');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 5) FROM node $$, '{t,f}'::text[], 'held and not');
