@@ -298,8 +298,10 @@ FROM oms.invoice n
 JOIN oms.refund f ON f.merchant_id = n.merchant_id AND f.refund_id = n.refund_id
 WHERE (n.total, n.tax) IS DISTINCT FROM (f.amount, f.tax)
 UNION ALL
+-- a charge that takes something off owes nothing to a credit note
 SELECT i.merchant_id, 'credited_limit', format('order %s', i.order_id), 'at most ' || sum(i.total), sum(i.credited)::text
 FROM oms.invoiced i
+WHERE i.total > 0
 GROUP BY i.merchant_id, i.order_id
 HAVING sum(i.credited) > sum(i.total)
 UNION ALL

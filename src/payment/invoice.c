@@ -174,21 +174,34 @@ static OmsStatement statements[] = {
 		WRITE_DOCUMENT,
 		WRITE_ARGUMENTS
 	},
-	/* Units cancelled after they were invoiced, unless they are credited; charges once all is cancelled. */
+	/* Units cancelled after they were invoiced, unless they are credited; charges once all is cancelled. What was given back
+	 * before is not credited again. */
 	[ST_WRITE_CANCELLED] = {
-		"WITH line AS ("
+		"WITH part AS ("
 		"SELECT i.line_no, NULL::int AS charge_no, lower(r.u) AS from_unit, upper(r.u) - lower(r.u) AS quantity, i.unit_price, i.tax_rate, "
 		"oms.units_share(l.tax, l.ordered, lower(r.u), upper(r.u), o.currency) AS tax, "
 		"oms.units_share(l.total, l.ordered, lower(r.u), upper(r.u), o.currency) AS total, "
-		"i.sku, i.description, i.invoice_id AS credited_invoice_id, i.position AS credited_position "
+		"i.sku, i.description, i.invoice_id AS credited_invoice_id, i.position AS credited_position, o.currency "
 		"FROM oms.invoiced i JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $2 "
 		"JOIN oms.order_line l ON l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = i.line_no "
 		"CROSS JOIN LATERAL unnest(int4multirange(int4range(i.from_unit, i.from_unit + i.quantity)) "
 		"* int4multirange(int4range(l.ordered - l.cancelled, l.ordered)) - i.credited_units) r (u) "
 		"WHERE i.merchant_id = $1 AND i.order_id = $2 "
 		"UNION ALL SELECT NULL, i.charge_no, NULL, NULL, NULL, i.tax_rate, i.tax - i.credited_tax, i.total - i.credited, NULL, i.description, "
-		"i.invoice_id, i.position FROM oms.invoiced i JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $2 AND o.lifecycle = 'cancelled' "
-		"WHERE i.merchant_id = $1 AND i.order_id = $2 AND i.charge_no IS NOT NULL AND (i.total, i.tax) <> (i.credited, i.credited_tax))"
+		"i.invoice_id, i.position, o.currency "
+		"FROM oms.invoiced i JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $2 AND o.lifecycle = 'cancelled' "
+		"WHERE i.merchant_id = $1 AND i.order_id = $2 AND i.charge_no IS NOT NULL AND (i.total, i.tax) <> (i.credited, i.credited_tax)), "
+		"numbered AS (SELECT *, row_number() OVER (ORDER BY charge_no NULLS FIRST, line_no, from_unit, credited_invoice_id, credited_position) AS n FROM part), "
+		"over AS (SELECT sum(p.total) FILTER (WHERE p.total > 0) - r.total AS total, sum(p.tax) FILTER (WHERE p.tax > 0) - r.tax AS tax FROM part p, "
+		"(SELECT sum(total - credited) FILTER (WHERE total > 0) AS total, sum(tax - credited_tax) FILTER (WHERE tax > 0) AS tax "
+		"FROM oms.invoiced WHERE merchant_id = $1 AND order_id = $2) r GROUP BY r.total, r.tax), "
+		"cut AS (SELECT oms.prorate(-greatest(over.total, 0), greatest(p.total, 0), p.currency ORDER BY p.n) AS total, "
+		"oms.prorate(-greatest(over.tax, 0), greatest(p.tax, 0), p.currency ORDER BY p.n) AS tax FROM numbered p, over "
+		"HAVING max(over.total) > 0 OR max(over.tax) > 0), "
+		"line AS ("
+		"SELECT line_no, charge_no, from_unit, quantity, unit_price, tax_rate, tax, total, sku, description, credited_invoice_id, credited_position FROM part "
+		"UNION ALL SELECT p.line_no, p.charge_no, NULL, NULL, NULL, p.tax_rate, s.tax[p.n], s.total[p.n], p.sku, 'Given back before', "
+		"p.credited_invoice_id, p.credited_position FROM numbered p, cut s WHERE s.total[p.n] <> 0 OR s.tax[p.n] <> 0)"
 		WRITE_DOCUMENT,
 		WRITE_ARGUMENTS
 	},

@@ -1,6 +1,6 @@
 -- Invoices and credit notes: gapless, exact, never changed.
 BEGIN;
-SELECT plan(73);
+SELECT plan(79);
 SET LOCAL oms.test_clock = '2026-03-01 12:00+00';
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'A', 'Apple'), (1, 2, 'B', 'Book');
@@ -128,6 +128,29 @@ SELECT oms.issue_credit_note(1, :o4) AS n5 \gset
 SELECT is(pg_temp.total(:n4) + pg_temp.total(:n5), pg_temp.total(:i7), 'then all of it, the shipping too');
 SELECT is((SELECT open || ' ' || state FROM oms.invoice_balance WHERE invoice_id = :i7), '0.00 settled', 'nothing is owed by it');
 SELECT throws_ok(format('SELECT oms.issue_invoice(1, %s)', :o4), 'OM008', NULL, 'a cancelled order is not invoiced');
+
+-- What was given back before is not credited again when the units are cancelled.
+SELECT pg_temp.place() AS o20 \gset
+SELECT oms.record_payment_event(1, NULL, 'captured', total, 'c20', gateway => 'g', gateway_reference => 'p20', order_id => order_id) AS p20 FROM oms.sales_order WHERE order_id = :o20 \gset
+SELECT oms.issue_invoice(1, :o20) AS i20 \gset
+SELECT oms.refund(1, payment_id, 20) AS f20 FROM oms.payment WHERE order_id = :o20 \gset
+SELECT oms.issue_credit_note(1, :o20, :f20) AS n20 \gset
+SELECT oms.cancel_line(1, :o20, 2, 1) \g /dev/null
+SELECT oms.issue_credit_note(1, :o20) AS n21 \gset
+SELECT is(pg_temp.total(:n21), 9.99, 'a unit cancelled after a part was given back is credited as a whole while the invoice has it');
+SELECT oms.cancel_order(1, :o20) \g /dev/null
+SELECT oms.issue_credit_note(1, :o20) AS n22 \gset
+SELECT is(pg_temp.total(:n20) + pg_temp.total(:n21) + pg_temp.total(:n22), pg_temp.total(:i20), 'all credit notes are the invoice');
+SELECT is((SELECT sum(tax) FROM oms.invoice WHERE invoice_id IN (:n20, :n21, :n22)), (SELECT tax FROM oms.invoice WHERE invoice_id = :i20), 'tax too');
+SELECT is((SELECT sum(total) FROM oms.invoice_lines WHERE invoice_id = :n22 AND description = 'Given back before'), -19.31, 'in lines of their own, the shipping less its share');
+
+-- An order that is worth less than nothing.
+SELECT oms.place_order(1, '{"channel": 1, "lines": [{"item": 1, "quantity": 1, "unit_price": "1"}], "charges": [{"kind": "adjustment", "amount": "-5"}]}') AS o21 \gset
+SELECT oms.issue_invoice(1, :o21) AS i21 \gset
+SELECT is(pg_temp.total(:i21), -4.00, 'an invoice of less than nothing');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound, credited or not');
+SELECT oms.cancel_line(1, :o21, 1) \g /dev/null
+SELECT oms.issue_credit_note(1, :o21) \g /dev/null
 
 -- Under- and overpayment against invoices
 SELECT pg_temp.place() AS o5 \gset
