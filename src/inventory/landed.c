@@ -14,6 +14,7 @@
 #include "core/money.h"
 #include "core/request.h"
 #include "event/event.h"
+#include "fulfilment/fulfilment.h"
 #include "inventory/cost.h"
 
 PG_FUNCTION_INFO_V1(oms_add_landed_cost);
@@ -31,9 +32,9 @@ enum
 	ST_UNDER_WAY,
 	ST_ADD_UNDER_WAY,
 	ST_ARRIVALS,
-	ST_ORDER,
+	ST_RETURNS,
 	ST_STILL_OUT,
-	ST_RETURNS
+	ST_SHARES
 };
 
 static OmsStatement statements[] = {
@@ -75,14 +76,19 @@ static OmsStatement statements[] = {
 		"AND e.location_id = $2 AND e.entry_id > $5 AND e.quantity > 0 AND e.kind <> 'settlement'), 0)::bigint",
 		5, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID}
 	},
-	/* who took units since the entry, of a layer or (null) at all; what was owed then counts once, when it left */
+	/*
+	 * who took units since the entry, of a layer or (null) at all; what was owed then counts once, when it left.  A
+	 * movement is found in the order of its key: the planner must not take the index by date, which it knows to be no worse
+	 * while it knows nothing of the tables.
+	 */
 	[ST_CONSUMERS] = {
-		"SELECT e.movement_id, -sum(e.quantity)::bigint, min(e.entry_id), m.kind, m.source_kind, m.source_id FROM oms.stock_cost e "
-		"LEFT JOIN oms.stock_movement m ON m.merchant_id = $1 AND m.item_id = $3 AND m.location_id = $2 AND m.movement_id = e.movement_id "
+		"SELECT c.*, (SELECT m.kind FROM oms.stock_movement m WHERE m.merchant_id = $1 AND m.item_id = $3 AND m.location_id = $2 "
+		"AND m.movement_id BETWEEN c.movement_id AND c.movement_id ORDER BY m.movement_id LIMIT 1) FROM ("
+		"SELECT e.movement_id, -sum(e.quantity)::bigint, min(e.entry_id) AS first, max(e.source_kind), max(e.source_id) FROM oms.stock_cost e "
 		"WHERE e.merchant_id = $1 AND e.item_id = $3 AND e.location_id = $2 AND e.entry_id > $5 "
 		"AND (e.layer_id = $4 OR $4 IS NULL) AND e.quantity < 0 AND ($4 IS NOT NULL OR e.kind <> 'settlement' OR NOT EXISTS ("
 		"SELECT FROM oms.stock_cost o WHERE o.merchant_id = $1 AND o.movement_id = e.movement_id AND o.kind = 'movement' AND o.entry_id > $5)) "
-		"GROUP BY 1, 4, 5, 6 ORDER BY 3",
+		"GROUP BY 1) c ORDER BY c.first",
 		5, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID}
 	},
 	[ST_UNDER_WAY] = {
@@ -99,23 +105,31 @@ static OmsStatement statements[] = {
 		"AND e.quantity > 0 AND e.entry_id > $5 ORDER BY e.entry_id",
 		5, {INT4OID, INT8OID, TEXTOID, INT8OID, INT8OID}
 	},
-	[ST_ORDER] = {
-		"SELECT order_id FROM oms.shipment WHERE merchant_id = $1 AND shipment_id = $2", 2, {INT4OID, INT8OID}
-	},
+	/* What came back of shipments since they left.  By source, however many rows the item has: + 0 keeps the plan to that index. */
 	[ST_RETURNS] = {
-		"SELECT e.location_id, e.item_id, e.movement_id, e.entry_id, coalesce(e.layer_id, e.entry_id), e.quantity FROM oms.stock_cost e "
-		"WHERE e.merchant_id = $1 AND e.item_id = $2 AND e.source_kind = 'return' AND e.kind = 'movement' AND e.quantity > 0 "
-		"AND e.entry_id > $4 AND e.source_id = ANY (ARRAY(SELECT r.return_id FROM oms.return_order r "
-		"WHERE r.merchant_id = $1 AND r.order_id = $3)) ORDER BY e.entry_id",
-		4, {INT4OID, INT8OID, INT8OID, INT8OID}
+		"SELECT e.location_id, e.item_id, e.movement_id, e.entry_id, coalesce(e.layer_id, e.entry_id), e.quantity, c.n::int, s.order_id "
+		"FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY c (shipment_id, entry_id, n) "
+		"JOIN oms.shipment s ON s.merchant_id = $1 AND s.shipment_id = c.shipment_id "
+		"JOIN oms.return_order r ON r.merchant_id = $1 AND r.order_id = s.order_id "
+		"JOIN oms.stock_cost e ON e.merchant_id = $1 AND e.source_id = r.return_id AND e.source_kind = 'return' AND e.kind = 'movement' "
+		"AND e.quantity > 0 AND e.item_id + 0 = $2 AND e.entry_id + 0 > c.entry_id ORDER BY c.n, e.entry_id",
+		4, {INT4OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID}
 	},
 	[ST_STILL_OUT] = {
-		"SELECT -sum(e.quantity)::bigint FROM oms.stock_cost e WHERE e.merchant_id = $1 AND e.item_id = $2 AND ("
-		"(e.source_kind = 'shipment' AND e.source_id = ANY (ARRAY(SELECT s.shipment_id FROM oms.shipment s "
-		"WHERE s.merchant_id = $1 AND s.order_id = $3))) OR "
-		"(e.source_kind = 'return' AND e.source_id = ANY (ARRAY(SELECT r.return_id FROM oms.return_order r "
-		"WHERE r.merchant_id = $1 AND r.order_id = $3))))",
+		"SELECT coalesce(-sum(e.quantity), 0)::bigint FROM (SELECT 'shipment' AS kind, shipment_id AS id FROM oms.shipment "
+		"WHERE merchant_id = $1 AND order_id = $3 UNION ALL SELECT 'return', return_id FROM oms.return_order "
+		"WHERE merchant_id = $1 AND order_id = $3) x "
+		"JOIN oms.stock_cost e ON e.merchant_id = $1 AND e.source_id = x.id AND e.source_kind = x.kind AND e.item_id + 0 = $2",
 		3, {INT4OID, INT8OID, INT8OID}
+	},
+	/* The shares of those who took units: one row each, as oms_cost_entry() writes it. */
+	[ST_SHARES] = {
+		"INSERT INTO oms.stock_cost (merchant_id, location_id, item_id, movement_id, layer_id, quantity, source_id, landed_cost_id, at, value, "
+		"kind, source_kind) SELECT $1, $2, $3, nullif(c.movement_id, 0), $4, 0, nullif(c.source_id, 0), $5, $6, -c.share * $7, 'landed', "
+		"nullif(c.source_kind, '') "
+		"FROM unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::text[]) WITH ORDINALITY c (movement_id, share, source_id, source_kind, n) "
+		"ORDER BY c.n",
+		11, {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, NUMERICOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID}
 	},
 };
 
@@ -154,62 +168,135 @@ read_receipt(uint64 row, Receipt *receipt)
 
 static void land(int32 merchant, const Receipt *receipt, int64 amount, int64 landed);
 
-/*
- * A consumer's units may be somewhere else by now: under way or arrived by its
- * transfer, or come back from its order.  They take their part along.
- */
-static void
-follow(const OmsCost *cost, const Consumer *consumer, int64 landed)
+/* Gives a share to units that arrived or came back, and to those that did not (stay), by units; returns the part of these. */
+static int64
+land_arrivals(int32 merchant, const Receipt *arrivals, int n, int64 stay, int64 share, int64 landed)
 {
-	bool		transfer = strcmp(consumer->kind, "transfer") == 0;
+	int64	   *weights = palloc((n + 1) * sizeof(int64));
+	int64	   *shares = palloc((n + 1) * sizeof(int64));
+	int			i;
+
+	for (i = 0; i < n; i++)
+		weights[i] = arrivals[i].quantity;
+	weights[n] = stay;
+	(void) oms_prorate(share, weights, n + 1, shares);
+	for (i = 0; i < n; i++)
+		land(merchant, &arrivals[i], shares[i], landed);
+	return shares[n];
+}
+
+/* Units that left by a transfer are under way or arrived by now: they take their part along. */
+static void
+follow_transfer(const OmsCost *cost, const Consumer *consumer, int64 landed)
+{
 	Datum		values[5];
 	Receipt    *arrivals;
-	int64	   *weights;
-	int64	   *shares;
 	uint64		rows;
 	uint64		i;
 	int64		stay = 0;
+	int64		share;
 
 	values[0] = Int32GetDatum(cost->merchant);
 	values[1] = Int64GetDatum(cost->item);
-	if (transfer)
-	{
-		values[2] = CStringGetTextDatum(consumer->source_kind);
-		values[3] = Int64GetDatum(consumer->source_id);
-		if (oms_run_guarded(&statements[ST_UNDER_WAY], values, NULL) > 0)
-			stay = oms_get_int64(0, 1);
-		values[4] = Int64GetDatum(consumer->entry);
-		rows = oms_run(&statements[ST_ARRIVALS], values, NULL);
-	}
-	else
-	{
-		values[1] = Int64GetDatum(consumer->source_id);
-		if (oms_run(&statements[ST_ORDER], values, NULL) == 0)
-			return;
-		values[1] = Int64GetDatum(cost->item);
-		values[2] = Int64GetDatum(oms_get_int64(0, 1));
-		oms_run(&statements[ST_STILL_OUT], values, NULL);
-		stay = Max(oms_get_int64(0, 1), 0);
-		values[3] = Int64GetDatum(consumer->entry);
-		rows = oms_run(&statements[ST_RETURNS], values, NULL);
-	}
+	values[2] = CStringGetTextDatum(consumer->source_kind);
+	values[3] = Int64GetDatum(consumer->source_id);
+	if (oms_run_guarded(&statements[ST_UNDER_WAY], values, NULL) > 0)
+		stay = oms_get_int64(0, 1);
+	values[4] = Int64GetDatum(consumer->entry);
+	rows = oms_run(&statements[ST_ARRIVALS], values, NULL);
 	arrivals = palloc((rows + 1) * sizeof(Receipt));
-	weights = palloc((rows + 1) * sizeof(int64));
-	shares = palloc((rows + 1) * sizeof(int64));
-	weights[rows] = stay;
+	for (i = 0; i < rows; i++)
+		read_receipt(i, &arrivals[i]);
+	share = land_arrivals(cost->merchant, arrivals, (int) rows, stay, consumer->share, landed);
+	if (stay > 0)
+	{
+		values[4] = oms_scaled_to_numeric(share, cost->exponent);
+		oms_run_guarded(&statements[ST_ADD_UNDER_WAY], values, NULL);
+	}
+}
+
+/* Units that were shipped and came back from their order take their part along. */
+static void
+follow_shipments(const OmsCost *cost, const Consumer *consumers, int n, int64 landed)
+{
+	int64	   *shipments = palloc((n + 1) * sizeof(int64));
+	int64	   *entries = palloc((n + 1) * sizeof(int64));
+	int64	   *shares = palloc((n + 1) * sizeof(int64));
+	Datum		values[4] = {Int32GetDatum(cost->merchant), Int64GetDatum(cost->item)};
+	Receipt    *arrivals;
+	int64	   *orders;
+	int32	   *of;
+	int			nshipments = 0;
+	int			rows;
+	int			next;
+	int			i;
+
+	for (i = 0; i < n; i++)
+		if (consumers[i].share != 0 && consumers[i].kind != NULL && strcmp(consumers[i].source_kind, "shipment") == 0)
+		{
+			shipments[nshipments] = consumers[i].source_id;
+			entries[nshipments] = consumers[i].entry;
+			shares[nshipments++] = consumers[i].share;
+		}
+	if (nshipments == 0)
+		return;
+	values[2] = oms_int8_array(shipments, nshipments);
+	values[3] = oms_int8_array(entries, nshipments);
+	rows = (int) oms_run(&statements[ST_RETURNS], values, NULL);
+	arrivals = palloc((rows + 1) * sizeof(Receipt));
+	orders = palloc((rows + 1) * sizeof(int64));
+	of = palloc((rows + 1) * sizeof(int32));
 	for (i = 0; i < rows; i++)
 	{
 		read_receipt(i, &arrivals[i]);
-		weights[i] = arrivals[i].quantity;
+		of[i] = oms_get_int32(i, 7);
+		orders[i] = oms_get_int64(i, 8);
 	}
-	(void) oms_prorate(consumer->share, weights, (int) rows + 1, shares);
-	if (transfer && stay > 0)
+	for (i = 0; i < rows; i = next)
 	{
-		values[4] = oms_scaled_to_numeric(shares[rows], cost->exponent);
-		oms_run_guarded(&statements[ST_ADD_UNDER_WAY], values, NULL);
+		for (next = i; next < rows && of[next] == of[i]; next++)
+			;
+		values[2] = Int64GetDatum(orders[i]);
+		oms_run(&statements[ST_STILL_OUT], values, NULL);
+		(void) land_arrivals(cost->merchant, &arrivals[i], next - i, Max(oms_get_int64(0, 1), 0), shares[of[i] - 1], landed);
 	}
-	for (i = 0; i < rows; i++)
-		land(cost->merchant, &arrivals[i], shares[i], landed);
+}
+
+/* Writes what those who took units have to bear. */
+static void
+write_shares(OmsCost *cost, const Receipt *receipt, const Consumer *consumers, int n, int64 landed)
+{
+	int64	   *movements = palloc((n + 1) * sizeof(int64));
+	int64	   *shares = palloc((n + 1) * sizeof(int64));
+	int64	   *sources = palloc((n + 1) * sizeof(int64));
+	Datum	   *kinds = palloc((n + 1) * sizeof(Datum));
+	int			nshares = 0;
+	Datum		values[11];
+	int			i;
+
+	for (i = 0; i < n; i++)
+		if (consumers[i].share != 0)
+		{
+			movements[nshares] = consumers[i].movement;
+			sources[nshares] = consumers[i].source_id;
+			kinds[nshares] = CStringGetTextDatum(consumers[i].source_kind);
+			shares[nshares++] = consumers[i].share;
+			cost->value = oms_money_add(cost->value, -consumers[i].share);
+		}
+	if (nshares == 0)
+		return;
+	values[0] = Int32GetDatum(cost->merchant);
+	values[1] = Int32GetDatum(cost->location);
+	values[2] = Int64GetDatum(cost->item);
+	values[3] = Int64GetDatum(receipt->layer);
+	values[4] = Int64GetDatum(landed);
+	values[5] = TimestampTzGetDatum(oms_now());
+	values[6] = oms_scaled_to_numeric(1, cost->exponent);
+	values[7] = oms_int8_array(movements, nshares);
+	values[8] = oms_int8_array(shares, nshares);
+	values[9] = oms_int8_array(sources, nshares);
+	values[10] = PointerGetDatum(construct_array(kinds, nshares, TEXTOID, -1, false, TYPALIGN_INT));
+	oms_run_guarded(&statements[ST_SHARES], values, NULL);
 }
 
 /*
@@ -243,9 +330,9 @@ read_consumers(const OmsCost *cost, const Receipt *receipt, bool by_layer, int64
 		consumers[i].movement = oms_get_int64(i, 1);
 		weights[i] = oms_get_int64(i, 2);
 		consumers[i].entry = oms_get_int64(i, 3);
-		consumers[i].kind = oms_get_text(i, 4);
-		consumers[i].source_kind = oms_is_null(i, 5) ? "" : oms_get_text(i, 5);
-		consumers[i].source_id = oms_get_int64(i, 6);
+		consumers[i].source_kind = oms_is_null(i, 4) ? "" : oms_get_text(i, 4);
+		consumers[i].source_id = oms_get_int64(i, 5);
+		consumers[i].kind = oms_get_text(i, 6);
 		before += by_layer ? 0 : weights[i];
 	}
 	for (i = 0; i < *n && !by_layer; i++)
@@ -303,9 +390,7 @@ land(int32 merchant, const Receipt *receipt, int64 amount, int64 landed)
 		(void) oms_cost_layers(&cost, by_layer ? receipt->layer - 1 : 0, &layer, 1);
 	(void) oms_cost_entry(&cost, "landed", receipt->movement, receipt->layer, 0, amount, landed);
 	consumers = read_consumers(&cost, receipt, by_layer, later, amount - stays, &n);
-	for (i = 0; i < n; i++)
-		if (consumers[i].share != 0)
-			(void) oms_cost_entry(&cost, "landed", consumers[i].movement, receipt->layer, 0, -consumers[i].share, landed);
+	write_shares(&cost, receipt, consumers, n, landed);
 	if (stays != 0)
 	{
 		if (layer.value + stays < 0)
@@ -318,9 +403,9 @@ land(int32 merchant, const Receipt *receipt, int64 amount, int64 landed)
 	}
 	oms_cost_save(&cost);
 	for (i = 0; i < n; i++)
-		if (consumers[i].share != 0 && consumers[i].kind != NULL &&
-			(strcmp(consumers[i].kind, "transfer") == 0 || strcmp(consumers[i].source_kind, "shipment") == 0))
-			follow(&cost, &consumers[i], landed);
+		if (consumers[i].share != 0 && consumers[i].kind != NULL && strcmp(consumers[i].kind, "transfer") == 0)
+			follow_transfer(&cost, &consumers[i], landed);
+	follow_shipments(&cost, consumers, n, landed);
 }
 
 /* The receipts that a landed cost is spread over, and what weighs each.  OM002, OM012, OM016, OM017. */
