@@ -209,6 +209,7 @@ sub disturber
 
 my $model = Model->new;
 my $made  = 0;
+my $left_prepared = 0;
 
 # Every counter at rest, what verify() says, and what the model says.
 sub at_rest
@@ -216,8 +217,10 @@ sub at_rest
 	my ($name) = @_;
 	$node->poll_query_until('shop', "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'client'") or die 'clients stay';
 	my @left = split /\n/, $node->safe_psql('shop', 'SELECT gid FROM pg_prepared_xacts');
+	$left_prepared += @left;
 	note "$name: " . @left . ' transactions are left prepared';
 	$node->safe_psql('shop', any('COMMIT', 'ROLLBACK') . " PREPARED '$_'") for @left;
+	is($node->safe_psql('shop', 'SELECT count(*) FROM pg_prepared_xacts'), 0, "$name: they are ended");
 	# Whoever touches a doubtful counter reads it again.
 	$node->safe_psql('shop', 'BEGIN; DO $$ DECLARE s record; BEGIN FOR s IN SELECT item_id, location_id FROM oms.stock WHERE item_id > 100 LOOP BEGIN PERFORM oms.hold_stock(1, s.item_id, s.location_id, 1, scope => \'transaction\'); EXCEPTION WHEN SQLSTATE \'OM001\' THEN END; END LOOP; END $$; ROLLBACK');
 	is($node->safe_psql('shop', 'SELECT item_id, location_id, counter, recomputed, pins, doubtful FROM oms.stock_gate WHERE counter <> recomputed OR pins <> 0 OR doubtful ORDER BY 1, 2'),
@@ -287,6 +290,7 @@ note $said;
 note "$_: $model->{errors}{$_}" for sort keys %{ $model->{errors} };
 diag join "\n", $said, join ', ', map { "$_: $model->{errors}{$_}" } sort keys %{ $model->{errors} } if $ENV{N};
 cmp_ok($made, '>=', $n, "$n promises were made");
+cmp_ok($left_prepared, '>', 0, "$left_prepared transactions were left prepared by their clients");
 ok(!-e "$tmp/oversold", 'at no time was more promised than there is');
 
 # Refusals of the shop, and a hold that another has released; cancelled, terminated, crashed; statements after them, and
