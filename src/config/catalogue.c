@@ -405,7 +405,8 @@ oms_catalogue_price(const OmsItem *item, const char *currency, int32 channel, in
 /*
  * BEFORE INSERT OR UPDATE row on kit_component: only kits have parts, and none
  * is its own.  Takes a lock of the merchant's kits until commit, for two
- * sessions could close a circle that neither sees.
+ * sessions could close a circle that neither sees; and looks as of now, whatever
+ * snapshot the transaction has.
  */
 Datum
 oms_kit_component_guard(PG_FUNCTION_ARGS)
@@ -420,7 +421,7 @@ oms_kit_component_guard(PG_FUNCTION_ARGS)
 		values[i] = oms_row_get(trigdata, tuple, i + 1, &isnull);
 	(void) DirectFunctionCall2(pg_advisory_xact_lock_int4, Int32GetDatum(KIT_LOCK), values[0]);
 	oms_begin_trigger(trigdata);
-	oms_run(&statements[ST_KIT_CYCLE], values, NULL);
+	oms_run_latest(&statements[ST_KIT_CYCLE], values, NULL);
 	if (oms_get_bool(0, 1))
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),

@@ -59,6 +59,7 @@ extern uint64 oms_run(OmsStatement *stmt, Datum *values, const char *nulls);
 extern uint64 oms_run_read_only(OmsStatement *stmt, Datum *values, const char *nulls);
 extern uint64 oms_run_limit(OmsStatement *stmt, Datum *values, const char *nulls, long limit);
 extern Portal oms_open_cursor(OmsStatement *stmt, Datum *values, const char *nulls);
+extern uint64 oms_run_latest(OmsStatement *stmt, Datum *values, const char *nulls);
 extern uint64 oms_run_snapshot(OmsStatement *stmt, Datum *values, const char *nulls, Snapshot snapshot);
 extern Datum oms_get(uint64 row, int column, bool *isnull);
 extern int64 oms_get_int64(uint64 row, int column);

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "core/guard.h"
 #include "core/module.h"
@@ -285,6 +286,14 @@ oms_run_snapshot(OmsStatement *stmt, Datum *values, const char *nulls, Snapshot 
 				 errmsg("could not run a statement of oms: %s", SPI_result_code_string(result)),
 				 errdetail("%s", stmt->sql)));
 	return SPI_processed;
+}
+
+/* Runs a SELECT as of now, own changes included, also in a transaction that is to see an older snapshot. */
+uint64
+oms_run_latest(OmsStatement *stmt, Datum *values, const char *nulls)
+{
+	CommandCounterIncrement();
+	return oms_run_snapshot(stmt, values, nulls, GetLatestSnapshot());
 }
 
 /* Runs a statement that may write guarded columns and tables. */

@@ -104,6 +104,11 @@ typedef struct OmsMove
 extern int64 oms_stock_move(const OmsMove *move);
 /* That the item lies on shelves: OM002 for none, OM008 for a kit or a service. */
 extern void oms_require_stocked(int32 merchant, int64 id);
+/*
+ * item_kind.c: that an item is still what an older snapshot of the transaction
+ * says; 40001.  Called with the lock on the table that is being written.
+ */
+extern void oms_item_require_current(int32 merchant, int64 item);
 /* That there is the location: OM002. */
 extern void oms_require_location(int32 merchant, int32 location);
 /* An argument that is a number of units: from min to OMS_MAX_STOCK, 0 only if it may be.  OM011. */

@@ -6,6 +6,9 @@
  *	  Renaming and retiring an item, closing a location, and changing the parts
  *	  of a kit need no guard: promises know items and locations by their ids,
  *	  which never change, and lines keep the parts they were placed with.
+ *
+ *	  Both sides look as of now once they hold their locks, so an older snapshot
+ *	  (REPEATABLE READ, SERIALIZABLE) hides neither from the other.
  *-------------------------------------------------------------------------
  */
 #include "core/oms.h"
@@ -13,6 +16,7 @@
 #include "lib/stringinfo.h"
 
 #include "core/guard.h"
+#include "inventory/inventory.h"
 
 PG_FUNCTION_INFO_V1(oms_item_kind_guard);
 
@@ -25,7 +29,8 @@ enum
 enum
 {
 	ST_LOCK,
-	ST_LIVE
+	ST_LIVE,
+	ST_CURRENT
 };
 
 static OmsStatement statements[] = {
@@ -54,7 +59,25 @@ static OmsStatement statements[] = {
 		") x WHERE units <> 0 ORDER BY n",
 		2, {INT4OID, INT8OID}
 	},
+	[ST_CURRENT] = {"SELECT kind || tracking FROM oms.item WHERE merchant_id = $1 AND item_id = $2", 2, {INT4OID, INT8OID}},
 };
+
+void
+oms_item_require_current(int32 merchant, int64 item)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(item)};
+	char	   *seen;
+
+	if (!IsolationUsesXactSnapshot() || oms_run(&statements[ST_CURRENT], values, NULL) == 0)
+		return;
+	seen = oms_get_text(0, 1);
+	if (oms_run_latest(&statements[ST_CURRENT], values, NULL) == 0 || strcmp(seen, oms_get_text(0, 1)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("Item " INT64_FORMAT " has become another kind of item since the transaction began.", item),
+				 errhint("Try again.")));
+}
 
 /* BEFORE UPDATE OF kind row on item, where it changes.  Raises OM008. */
 Datum
@@ -77,7 +100,7 @@ oms_item_kind_guard(PG_FUNCTION_ARGS)
 	oms_run(&statements[ST_LOCK], NULL, NULL);
 	values[0] = oms_row_get(trigdata, trigdata->tg_trigtuple, ITEM_MERCHANT, &isnull);
 	values[1] = oms_row_get(trigdata, trigdata->tg_trigtuple, ITEM_ID, &isnull);
-	rows = oms_run(&statements[ST_LIVE], values, NULL);
+	rows = oms_run_latest(&statements[ST_LIVE], values, NULL);
 	initStringInfo(&live);
 	for (i = 0; i < rows; i++)
 		appendStringInfo(&live, "%s%s %s", i == 0 ? "" : ", ", oms_get_text(i, 2), oms_get_text(i, 1));

@@ -50,6 +50,7 @@ enum
 	ST_ON_ITS_WAY,
 	ST_UNFIT,
 	ST_FOLLOW,
+	ST_MISSED,
 	ST_LOCK_TABLES,
 	ST_MOVED,
 	ST_FIND,
@@ -87,9 +88,10 @@ static OmsStatement statements[] = {
 		"WHERE l.merchant_id = $1 AND l.item_id = $2 AND l.lot_id = $3 AND l.received + l.missing < l.quantity AND t.state = 'shipped' LIMIT 1",
 		3, {INT4OID, INT8OID, INT8OID}
 	},
+	/* Locked whatever its status is: an older snapshot that has another one fails with 40001. */
 	[ST_UNFIT] = {
-		"SELECT lot, CASE status WHEN 'released' THEN 'expired' ELSE status END FROM oms.lot "
-		"WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3 AND (status <> 'released' OR sell_by <= $4) FOR SHARE",
+		"WITH l AS (SELECT lot, status, sell_by FROM oms.lot WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3 FOR SHARE) "
+		"SELECT lot, CASE status WHEN 'released' THEN 'expired' ELSE status END FROM l WHERE status <> 'released' OR sell_by <= $4",
 		4, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_FOLLOW] = {
@@ -97,6 +99,10 @@ static OmsStatement statements[] = {
 		"RETURNING location_id, on_hand - damaged - quality_control - quarantine AS sound) "
 		"SELECT location_id FROM level WHERE sound > 0 AND NOT $5 AND $4 > $6 ORDER BY 1",
 		6, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID}
+	},
+	[ST_MISSED] = {
+		"SELECT location_id FROM oms.lot_stock WHERE merchant_id = $1 AND item_id = $2 AND lot_id = $3 AND (sell_by, stopped) <> ($4, $5) LIMIT 1",
+		5, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID}
 	},
 	[ST_LOCK_TABLES] = {
 		"LOCK TABLE oms.lot, oms.stock_movement IN SHARE ROW EXCLUSIVE MODE", 0, {0}
@@ -393,6 +399,14 @@ oms_lot_follow(PG_FUNCTION_ARGS)
 	locations = palloc((n + 1) * sizeof(int32));
 	for (i = 0; i < n; i++)
 		locations[i] = oms_get_int32(i, 1);
+	/* Receipts lock the lot, so none comes after this look. */
+	if (IsolationUsesXactSnapshot() && oms_run_latest(&statements[ST_MISSED], values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update"),
+				 errdetail("Units of lot " INT64_FORMAT " came to location %d since the transaction began.", DatumGetInt64(values[2]),
+						   oms_get_int32(0, 1)),
+				 errhint("Try again.")));
 	for (i = 0; i < n && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA; i++)
 		(void) oms_backorder_fill(DatumGetInt32(values[0]), DatumGetInt64(values[1]), locations[i], false);
 	oms_end();
@@ -492,7 +506,7 @@ oms_item_tracking_guard(PG_FUNCTION_ARGS)
 	values[1] = oms_row_get(trigdata, trigdata->tg_newtuple, 2, &isnull);
 	oms_begin_trigger(trigdata);
 	oms_run(&statements[ST_LOCK_TABLES], NULL, NULL);
-	oms_run(&statements[ST_MOVED], values, NULL);
+	oms_run_latest(&statements[ST_MOVED], values, NULL);
 	if (oms_get_bool(0, 1))
 		ereport(ERROR,
 				(errcode(OMS_STATE),

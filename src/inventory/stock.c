@@ -147,7 +147,10 @@ oms_stock_movement_apply(PG_FUNCTION_ARGS)
 		oms_lot_apply(values, tracking, TextDatumGetCString(oms_row_get(trigdata, tuple, MOVE_KIND, &isnull)),
 					  DatumGetBool(oms_row_get(trigdata, tuple, MOVE_FORCED, &isnull)));
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		oms_item_require_current(DatumGetInt32(values[0]), DatumGetInt64(values[2]));
 		oms_require_stocked(DatumGetInt32(values[0]), DatumGetInt64(values[2]));
+	}
 	PG_TRY();
 	{
 		applying_forced = DatumGetBool(oms_row_get(trigdata, tuple, MOVE_FORCED, &isnull));

@@ -10,8 +10,6 @@
  */
 #include "core/oms.h"
 
-#include "utils/snapmgr.h"
-
 #include "core/cache.h"
 #include "core/guard.h"
 #include "core/json.h"
@@ -106,8 +104,7 @@ overdue(const OmsOrderHead *head, TimestampTz *deadline)
 
 	if (strcmp(head->lifecycle, "cancelled") == 0 || strcmp(head->lifecycle, "completed") == 0 || !is_used())
 		return false;
-	CommandCounterIncrement();
-	if (oms_run_snapshot(&statements[ST_OVERDUE], values, NULL, GetLatestSnapshot()) == 0)
+	if (oms_run_latest(&statements[ST_OVERDUE], values, NULL) == 0)
 		return false;
 	*deadline = oms_get_int64(0, 1);
 	return true;

@@ -41,7 +41,7 @@ enum
 };
 enum
 {
-	LINE_NO = 2, LINE_ORDER = 3, LINE_ORDERED = 5, LINE_CANCELLED, LINE_ALLOCATED, LINE_BACKORDERED, LINE_PICKED,
+	LINE_MERCHANT = 1, LINE_NO, LINE_ORDER, LINE_ITEM, LINE_ORDERED, LINE_CANCELLED, LINE_ALLOCATED, LINE_BACKORDERED, LINE_PICKED,
 	LINE_PACKED, LINE_SHIPPED, LINE_DELIVERED, LINE_RETURN_REQUESTED, LINE_RETURNED, LINE_INSTRUCTIONS = 22
 };
 
@@ -462,6 +462,24 @@ check_counters(TriggerData *trigdata, HeapTuple tuple)
 			 errhint("More was asked for than the line has units left for.")));
 }
 
+/* A new line's item is what the transaction's snapshot says; 40001. */
+static void
+require_current_item(TriggerData *trigdata)
+{
+	bool		unmapped;
+	bool		isnull;
+	Datum		item;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	item = oms_row_get(trigdata, trigdata->tg_trigtuple, LINE_ITEM, &unmapped);
+	if (unmapped)
+		return;
+	oms_begin_trigger(trigdata);
+	oms_item_require_current(DatumGetInt32(oms_row_get(trigdata, trigdata->tg_trigtuple, LINE_MERCHANT, &isnull)), DatumGetInt64(item));
+	oms_end();
+}
+
 /*
  * BEFORE INSERT OR UPDATE OR DELETE row on order_line: a snapshot with counters
  * that commands move; by hand only the instructions change.  Raises OM009.
@@ -482,7 +500,10 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 		oms_backorder_count(trigdata);
 		oms_preorder_cancelled(trigdata);
 		if (!update)
+		{
+			require_current_item(trigdata);
 			oms_history_added(trigdata);
+		}
 		return PointerGetDatum(tuple);
 	}
 	/* A line that has moved to another order leaves nothing behind. */

@@ -7,7 +7,6 @@
 #include "payment/payment_internal.h"
 
 #include "core/guard.h"
-#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(oms_create_pay_link);
 PG_FUNCTION_INFO_V1(oms_use_pay_link);
@@ -115,8 +114,7 @@ require_open(const OmsOrderHead *head, int64 link_id)
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(link_id)};
 	char	   *state;
 
-	CommandCounterIncrement();	/* what this transaction wrote counts */
-	oms_run_snapshot(&statements[ST_LOOK], values, NULL, GetLatestSnapshot());
+	oms_run_latest(&statements[ST_LOOK], values, NULL);
 	state = oms_get_text(0, 1);
 	if (strcmp(state, "open") == 0)
 		return;
@@ -194,8 +192,7 @@ oms_cancel_pay_link(PG_FUNCTION_ARGS)
 	if (oms_run(&statements[ST_ORDER], values, NULL) == 0)
 		oms_error_unknown("pay link", call.merchant, link_id);
 	oms_order_lock(call.merchant, oms_get_int64(0, 1), &head);
-	CommandCounterIncrement();
-	oms_run_snapshot(&statements[ST_LOOK], values, NULL, GetLatestSnapshot());
+	oms_run_latest(&statements[ST_LOOK], values, NULL);
 	if (strcmp(oms_get_text(0, 1), "used") == 0)
 		require_open(&head, link_id);
 	values[2] = TimestampTzGetDatum(oms_now());
