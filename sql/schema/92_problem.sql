@@ -14,6 +14,11 @@ CROSS JOIN LATERAL (
 	LEFT JOIN oms.order_schedule s ON s.merchant_id = o.merchant_id AND s.order_id = o.order_id) d
 WHERE o.lifecycle NOT IN ('completed', 'cancelled') AND (d.due_at < oms.clock() OR d.expected_at > d.due_at)
 UNION ALL
+-- Past what its service level says.
+SELECT c.merchant_id, c.order_id, 'late', c.due_at, format('not %s, %s minutes of working time past', c.milestone, -c.minutes_left)
+FROM oms.order_clock c
+WHERE c.state = 'late'
+UNION ALL
 -- Nothing happens any more by itself.
 SELECT t.merchant_id, t.order_id, 'stuck', t.run_at, format('task %s %s gave up: %s', t.task_id, t.kind, t.last_error)
 FROM oms.task t
@@ -58,7 +63,7 @@ WHERE h.released_at IS NULL AND h.kind = 'import';
 COMMENT ON VIEW oms.order_problem IS 'Orders with a problem, a row for each: there in the transaction that makes it, and gone in the one that ends it. Ask for one problem or one order';
 COMMENT ON COLUMN oms.order_problem.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_problem.order_id IS 'Order';
-COMMENT ON COLUMN oms.order_problem.problem IS 'late_risk (open past the day told, promised or to ship at, or expected after it); stuck (a task gave up, or no event for setting stuck_hours though nothing holds it and it waits for no stock); unpaid_shipped (the shipped units'' share of the total is more than was captured); unallocated (units neither promised nor backordered); mismatch (a payment beyond its limits or more than is owed, an imported order whose figures differ)';
+COMMENT ON COLUMN oms.order_problem.problem IS 'late_risk (open past the day told, promised or to ship at, or expected after it); late (a milestone is not reached by the time its service level says, view order_clock); stuck (a task gave up, or no event for setting stuck_hours though nothing holds it and it waits for no stock); unpaid_shipped (the shipped units'' share of the total is more than was captured); unallocated (units neither promised nor backordered); mismatch (a payment beyond its limits or more than is owed, an imported order whose figures differ)';
 COMMENT ON COLUMN oms.order_problem.since IS 'The day that is missed, else since when (UTC instant)';
 COMMENT ON COLUMN oms.order_problem.detail IS 'Units, amounts or reason';
 

@@ -146,7 +146,8 @@ FROM (VALUES
 	-- Holds by rule
 	('function', '{clerk,warehouse,finance}', '{assign_order,tag_order,untag_order,add_note}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{order_desk,tagged_order,order_notes}'),
-	('view', '{clerk,warehouse,finance,analyst}', '{order_problem}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{order_problem,order_milestone,order_clock}'),
+	('function', '{app,clerk,warehouse,finance,analyst,connector}', '{business_minutes,business_due}'),
 	('function', '{clerk,finance}', '{approve_order,reject_order}'),
 	('view', '{clerk,finance,analyst}', '{approval_queue}'),
 	('view', '{}', '{approval_need,verify_approval}'),
