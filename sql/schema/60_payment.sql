@@ -296,7 +296,8 @@ COMMENT ON COLUMN oms.payment_anomaly.anomaly IS 'over_capture: beyond the autho
 COMMENT ON COLUMN oms.payment_anomaly.allowed IS 'The limit, in currency';
 COMMENT ON COLUMN oms.payment_anomaly.found IS 'The fact, in currency';
 
--- The fold once more, in SQL, as the check of the trigger's.
+-- The fold once more, in SQL, as the check of the trigger's. Each step is computed once (MATERIALIZED): without statistics
+-- PostgreSQL 17 would compute the later ones anew for every payment.
 CREATE OR REPLACE VIEW oms.payment_fold AS
 WITH fact AS (
 	SELECT e.merchant_id, e.payment_id, e.event_id, e.intent_id, e.occurred_at, e.amount, e.event_reference,
@@ -322,6 +323,10 @@ WITH fact AS (
 	FROM fact f
 	JOIN fact r ON r.merchant_id = f.merchant_id AND r.payment_id = f.payment_id AND r.class = f.class AND r.event_reference = f.event_reference
 	WHERE NOT f.is_request AND r.is_request AND f.intent_id IS NULL
+), answered AS MATERIALIZED (
+	SELECT DISTINCT merchant_id, payment_id, event_id FROM pair
+), answer AS MATERIALIZED (
+	SELECT DISTINCT merchant_id, payment_id, class, event_reference FROM pair
 ), operation AS (
 	SELECT f.merchant_id, f.payment_id, f.class, f.event_reference,
 		   min(f.event_id) AS first,
@@ -333,7 +338,7 @@ WITH fact AS (
 	FROM fact f
 	WHERE NOT f.is_request
 	GROUP BY f.merchant_id, f.payment_id, f.class, f.event_reference
-), implied AS (
+), implied AS MATERIALIZED (
 	-- a void of everything answers requests to void, a capture those to authorize, that were recorded before it
 	SELECT merchant_id, payment_id,
 		   max(first) FILTER (WHERE class = 'void' AND amount IS NULL) AS void, max(first) FILTER (WHERE class = 'capture') AS capture
@@ -345,14 +350,14 @@ WITH fact AS (
 	SELECT r.merchant_id, r.payment_id, r.class, r.amount, r.event_id, 1 AS move
 	FROM fact r
 	LEFT JOIN implied i ON i.merchant_id = r.merchant_id AND i.payment_id = r.payment_id
-	LEFT JOIN (SELECT DISTINCT merchant_id, payment_id, event_id FROM pair) n
+	LEFT JOIN answered n
 		ON n.merchant_id = r.merchant_id AND n.payment_id = r.payment_id AND n.event_id = r.event_id
 	WHERE r.is_request AND n.event_id IS NULL
 	  AND r.event_id > CASE r.class WHEN 'void' THEN coalesce(i.void, 0) WHEN 'authorize' THEN coalesce(i.capture, 0) ELSE 0 END
 	UNION ALL
 	SELECT o.merchant_id, o.payment_id, o.class, o.value, o.first, -1 AS move
 	FROM operation o
-	LEFT JOIN (SELECT DISTINCT merchant_id, payment_id, class, event_reference FROM pair) n
+	LEFT JOIN answer n
 		ON n.merchant_id = o.merchant_id AND n.payment_id = o.payment_id AND n.class = o.class AND n.event_reference = o.event_reference
 	WHERE n.event_reference IS NULL AND o.class IN ('authorize', 'capture', 'void', 'refund') AND o.value IS NOT NULL
 ), walk AS (
@@ -369,7 +374,7 @@ WITH fact AS (
 	UNION ALL
 	SELECT o.merchant_id, o.payment_id, o.class, NULL, o.first, -1
 	FROM operation o
-	LEFT JOIN (SELECT DISTINCT merchant_id, payment_id, class, event_reference FROM pair) n
+	LEFT JOIN answer n
 		ON n.merchant_id = o.merchant_id AND n.payment_id = o.payment_id AND n.class = o.class AND n.event_reference = o.event_reference
 	WHERE n.event_reference IS NULL AND o.class IN ('authorize', 'capture', 'void', 'refund') AND o.value IS NULL AND NOT o.done
 ), unnamed_walk AS (
@@ -382,7 +387,7 @@ WITH fact AS (
 				ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS low
 		  FROM unnamed_walk w) w
 	WHERE move = 1 AND low >= height
-), pending AS (
+), pending AS MATERIALIZED (
 	SELECT o.merchant_id, o.payment_id,
 		   sum(o.amount) FILTER (WHERE o.class = 'authorize') AS authorize_pending,
 		   sum(o.amount) FILTER (WHERE o.class = 'capture') AS capture_pending,
@@ -390,12 +395,12 @@ WITH fact AS (
 		   sum(o.amount) FILTER (WHERE o.class = 'refund') AS refund_pending
 	FROM open o
 	GROUP BY o.merchant_id, o.payment_id
-), released AS (
+), released AS MATERIALIZED (
 	SELECT merchant_id, payment_id, max(at) AS at
 	FROM operation
 	WHERE done AND (class = 'expiry' OR (class = 'void' AND amount IS NULL))
 	GROUP BY merchant_id, payment_id
-), done AS (
+), done AS MATERIALIZED (
 	SELECT o.merchant_id, o.payment_id,
 		   sum(CASE WHEN o.class = 'authorize' THEN o.amount ELSE -o.amount END)
 			   FILTER (WHERE o.class IN ('authorize', 'move_authorized') AND o.done) AS authorized,
