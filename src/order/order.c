@@ -7,6 +7,7 @@
 
 #include "commands/sequence.h"
 #include "utils/array.h"
+#include "utils/snapmgr.h"
 
 #include "core/cache.h"
 #include "core/config.h"
@@ -29,6 +30,7 @@ PG_FUNCTION_INFO_V1(oms_transition);
 enum
 {
 	ST_LOCK,
+	ST_EVENTS,
 	ST_BLOCKING_HOLD,
 	ST_OPEN_HOLD,
 	ST_HOLD,
@@ -45,6 +47,7 @@ static OmsStatement statements[] = {
 		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 FOR NO KEY UPDATE",
 		2, {INT4OID, INT8OID}
 	},
+	[ST_EVENTS] = {"SELECT count(*) FROM oms.event WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}},
 	[ST_BLOCKING_HOLD] = {
 		"SELECT kind, coalesce(reason, 'no reason given'), placed_by FROM oms.order_hold "
 		"WHERE merchant_id = $1 AND order_id = $2 AND released_at IS NULL AND blocks @> ARRAY[$3] "
@@ -83,6 +86,28 @@ static OmsStatement statements[] = {
 	},
 };
 
+/*
+ * Whoever had the lock until now may have written rows beside the order's own,
+ * which the snapshot of a REPEATABLE READ transaction does not show and no
+ * update of ours would meet.  Each command tells its order's events: raises
+ * 40001 when there are others than those the snapshot has.
+ */
+static void
+require_current_snapshot(Datum *values)
+{
+	int64		events;
+
+	oms_run(&statements[ST_EVENTS], values, NULL);
+	events = oms_get_int64(0, 1);
+	oms_run_snapshot(&statements[ST_EVENTS], values, NULL, GetLatestSnapshot());
+	if (oms_get_int64(0, 1) != events)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to a concurrent command on the order"),
+				 errdetail("Another transaction did something to order " INT64_FORMAT " after this one began.", DatumGetInt64(values[1])),
+				 errhint("Try the transaction again.")));
+}
+
 void
 oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head)
 {
@@ -116,6 +141,8 @@ oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head)
 		head->shipping = oms_numeric_to_scaled(shipping, head->exponent, "shipping");
 		head->cancelled_total = oms_numeric_to_scaled(cancelled, head->exponent, "cancelled_total");
 	}
+	if (IsolationUsesXactSnapshot())
+		require_current_snapshot(values);
 }
 
 static uint64

@@ -30,7 +30,8 @@ typedef struct OmsOrderHead
 /*
  * Locks the order row (FOR NO KEY UPDATE) and reads it: the first thing every
  * command on an order does.  Lock order everywhere: customer, order, payment.
- * Raises OM002 when there is no such order.
+ * Raises OM002 when there is no such order, 40001 when another transaction did
+ * something to it after the snapshot of a REPEATABLE READ one.
  */
 extern void oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head);
 
