@@ -418,7 +418,7 @@ ensure_loaded(Hold *hold, bool may_reload)
 	PG_END_TRY();
 }
 
-/* The running transaction's books on a counter, pinned and loaded on first touch. */
+/* The running transaction's books on a counter, pinned and loaded on first touch; never in a parallel plan (25000). */
 static Hold *
 touch(const OmsGateKey *key)
 {
@@ -445,6 +445,8 @@ touch(const OmsGateKey *key)
 			ensure_loaded(hold, false);
 		return hold;
 	}
+	/* A function with a wrong label: a worker's books would end with nobody to apply them. */
+	PreventCommandIfParallelMode("a change of what may be promised");
 	if (table == NULL)
 		attach();
 	relids = relations();
