@@ -164,23 +164,3 @@ COMMENT ON COLUMN oms.hold_override.released_at IS 'When it was overridden (UTC 
 COMMENT ON COLUMN oms.hold_override.released_by IS 'Who did';
 COMMENT ON COLUMN oms.hold_override.released_role IS 'Database role that called';
 COMMENT ON COLUMN oms.hold_override.release_reason IS 'Why';
-
-CREATE OR REPLACE VIEW oms.order_blocked AS
-SELECT h.merchant_id, h.order_id, s.step, h.hold_id, h.kind, h.reason, h.placed_at, h.placed_by, t.release_role
-FROM oms.order_hold h
-CROSS JOIN LATERAL unnest(h.blocks) AS s (step)
-LEFT JOIN oms.hold_type t ON t.merchant_id = h.merchant_id AND t.kind = h.kind
-WHERE h.released_at IS NULL
-	-- the hold of an edit ends with it, by time alone too
-	AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = h.merchant_id AND e.order_id = h.order_id
-		AND e.state = 'open' AND e.expires_at <= oms.clock()));
-COMMENT ON VIEW oms.order_blocked IS 'What open holds block: a row per order, step and hold. Of one order, with the caller''s right to release: blocked_by()';
-COMMENT ON COLUMN oms.order_blocked.merchant_id IS 'Merchant';
-COMMENT ON COLUMN oms.order_blocked.order_id IS 'Order';
-COMMENT ON COLUMN oms.order_blocked.step IS 'Step that is refused: confirm, pick, ship, capture, refund, cancel, edit';
-COMMENT ON COLUMN oms.order_blocked.hold_id IS 'The hold';
-COMMENT ON COLUMN oms.order_blocked.kind IS 'Its kind';
-COMMENT ON COLUMN oms.order_blocked.reason IS 'Why it was placed';
-COMMENT ON COLUMN oms.order_blocked.placed_at IS 'Since when (UTC instant)';
-COMMENT ON COLUMN oms.order_blocked.placed_by IS 'Who placed it';
-COMMENT ON COLUMN oms.order_blocked.release_role IS 'Role that may release it; null: who may call release_hold()';

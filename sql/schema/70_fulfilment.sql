@@ -307,7 +307,7 @@ INSERT INTO oms.setting_definition VALUES
 	('shipment_policy', 'as_available', '{as_available,line_complete,order_complete}', 'What may be shipped apart: as_available ships what is there, line_complete only whole lines, order_complete only the whole order; set_shipment_policy() decides for one order')
 	ON CONFLICT (name) DO NOTHING;
 
--- Open work. An order with a hold that blocks the step is left out.
+-- Open work. An order with a hold that blocks the step, or whose money does not let it be, is left out.
 
 CREATE OR REPLACE VIEW oms.ready_to_plan AS
 	SELECT l.merchant_id, l.order_id, l.line_no, l.sku, l.title,
@@ -318,7 +318,8 @@ CREATE OR REPLACE VIEW oms.ready_to_plan AS
 		WHERE fl.merchant_id = l.merchant_id AND fl.order_id = l.order_id AND fl.line_no = l.line_no) p ON true
 	WHERE l.allocated > coalesce(p.open, 0) AND o.lifecycle = 'confirmed'
 		AND NOT EXISTS (SELECT FROM oms.order_hold h WHERE h.merchant_id = l.merchant_id AND h.order_id = l.order_id
-			AND h.released_at IS NULL AND 'pick' = ANY (h.blocks));
+			AND h.released_at IS NULL AND 'pick' = ANY (h.blocks))
+		AND NOT oms.awaits_payment(l.merchant_id, l.order_id, 'pick');
 COMMENT ON VIEW oms.ready_to_plan IS 'Units of confirmed orders that stock is promised to and no fulfilment has yet: plan_fulfilment()';
 COMMENT ON COLUMN oms.ready_to_plan.quantity IS 'Units to plan';
 
@@ -330,7 +331,8 @@ CREATE OR REPLACE VIEW oms.ready_to_pick AS
 	JOIN oms.order_line l ON l.merchant_id = fl.merchant_id AND l.order_id = fl.order_id AND l.line_no = fl.line_no
 	WHERE f.state IN ('planned', 'picking', 'picked', 'packed') AND fl.quantity > fl.picked
 		AND NOT EXISTS (SELECT FROM oms.order_hold h WHERE h.merchant_id = f.merchant_id AND h.order_id = f.order_id
-			AND h.released_at IS NULL AND 'pick' = ANY (h.blocks));
+			AND h.released_at IS NULL AND 'pick' = ANY (h.blocks))
+		AND NOT oms.awaits_payment(f.merchant_id, f.order_id, 'pick');
 COMMENT ON VIEW oms.ready_to_pick IS 'Units to pick, per fulfilment and line: confirm_pick() or short_pick()';
 COMMENT ON COLUMN oms.ready_to_pick.quantity IS 'Units to pick';
 
@@ -342,7 +344,8 @@ CREATE OR REPLACE VIEW oms.ready_to_pack AS
 	JOIN oms.order_line l ON l.merchant_id = fl.merchant_id AND l.order_id = fl.order_id AND l.line_no = fl.line_no
 	WHERE f.state IN ('planned', 'picking', 'picked', 'packed') AND fl.picked > fl.packed
 		AND NOT EXISTS (SELECT FROM oms.order_hold h WHERE h.merchant_id = f.merchant_id AND h.order_id = f.order_id
-			AND h.released_at IS NULL AND 'pick' = ANY (h.blocks));
+			AND h.released_at IS NULL AND 'pick' = ANY (h.blocks))
+		AND NOT oms.awaits_payment(f.merchant_id, f.order_id, 'pick');
 COMMENT ON VIEW oms.ready_to_pack IS 'Units picked and in no carton yet: pack()';
 COMMENT ON COLUMN oms.ready_to_pack.quantity IS 'Units to pack';
 
@@ -354,7 +357,8 @@ CREATE OR REPLACE VIEW oms.ready_to_ship AS
 	JOIN oms.fulfilment f ON f.merchant_id = c.merchant_id AND f.fulfilment_id = c.fulfilment_id
 	WHERE c.state = 'open' AND f.state IN ('planned', 'picking', 'picked', 'packed')
 		AND NOT EXISTS (SELECT FROM oms.order_hold h WHERE h.merchant_id = f.merchant_id AND h.order_id = f.order_id
-			AND h.released_at IS NULL AND 'ship' = ANY (h.blocks));
+			AND h.released_at IS NULL AND 'ship' = ANY (h.blocks))
+		AND NOT oms.awaits_payment(f.merchant_id, f.order_id, 'ship');
 COMMENT ON VIEW oms.ready_to_ship IS 'Packed cartons that have not left: ship(). The shipment policy of the order may still ask to wait';
 COMMENT ON COLUMN oms.ready_to_ship.units IS 'Units in the carton';
 

@@ -20,11 +20,15 @@ CREATE TABLE IF NOT EXISTS oms.payment_term_part (
 	event				text NOT NULL CHECK (event IN ('placed', 'shipped', 'invoiced')),
 	share				numeric NOT NULL CHECK (share > 0 AND share < 1000000),
 	discount_percent	numeric CHECK (discount_percent > 0 AND discount_percent <= 100),
+	amount				numeric CHECK (amount > 0),
+	required_before		text CHECK (required_before IN ('pick', 'ship')),
 	code				text NOT NULL,
 	PRIMARY KEY (merchant_id, code, part_no),
 	FOREIGN KEY (merchant_id, code) REFERENCES oms.payment_term,
-	CONSTRAINT payment_term_part_discount CHECK ((discount_percent IS NULL) = (discount_days IS NULL))
+	CONSTRAINT payment_term_part_discount CHECK ((discount_percent IS NULL) = (discount_days IS NULL)),
+	CONSTRAINT payment_term_part_deposit CHECK (event = 'placed' OR (amount IS NULL AND required_before IS NULL))
 );
+CREATE UNIQUE INDEX IF NOT EXISTS payment_term_part_amount ON oms.payment_term_part (merchant_id, code) WHERE amount IS NOT NULL;
 COMMENT ON TABLE oms.payment_term_part IS 'Parts of payment terms: a deposit is a part that falls due when the order is placed. Copied to an order when it gets the terms; later changes are for later orders';
 COMMENT ON COLUMN oms.payment_term_part.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.payment_term_part.part_no IS 'Number of the part, from 1';
@@ -34,6 +38,8 @@ COMMENT ON COLUMN oms.payment_term_part.month_end IS 'True: at the end of the mo
 COMMENT ON COLUMN oms.payment_term_part.event IS 'placed; shipped: with each shipment, by its share of the lines'' value; invoiced: with each invoice, by its share of the order';
 COMMENT ON COLUMN oms.payment_term_part.share IS 'Share of the order: parts are in proportion to their shares and sum to what is owed exactly (largest remainder)';
 COMMENT ON COLUMN oms.payment_term_part.discount_percent IS 'Early payment discount in percent of the amount';
+COMMENT ON COLUMN oms.payment_term_part.amount IS 'Fixed amount instead of a share, in the order''s currency, at most what is owed; one part of the terms, due when the order is placed. The other parts share the rest. Null: by share';
+COMMENT ON COLUMN oms.payment_term_part.required_before IS 'Step of the order that waits until the part is received: pick (then ship too) or ship. Null: none, it falls due and no more';
 COMMENT ON COLUMN oms.payment_term_part.code IS 'The terms';
 
 CREATE TABLE IF NOT EXISTS oms.order_term_part (
@@ -46,10 +52,13 @@ CREATE TABLE IF NOT EXISTS oms.order_term_part (
 	event				text NOT NULL,
 	share				numeric NOT NULL,
 	discount_percent	numeric,
+	amount				numeric,
+	required_before		text,
 	code				text NOT NULL,
 	PRIMARY KEY (merchant_id, order_id, part_no),
 	FOREIGN KEY (merchant_id, order_id) REFERENCES oms.sales_order
 );
+CREATE INDEX IF NOT EXISTS order_term_part_required ON oms.order_term_part (merchant_id, order_id) WHERE required_before IS NOT NULL;
 COMMENT ON TABLE oms.order_term_part IS 'Terms of an order, as they were when it got them: from the account of its buyer at placement, or by set_terms(). An order without rows is due with its invoices';
 COMMENT ON COLUMN oms.order_term_part.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_term_part.part_no IS 'Number of the part';
@@ -60,6 +69,8 @@ COMMENT ON COLUMN oms.order_term_part.month_end IS 'As in payment_term_part';
 COMMENT ON COLUMN oms.order_term_part.event IS 'As in payment_term_part';
 COMMENT ON COLUMN oms.order_term_part.share IS 'As in payment_term_part';
 COMMENT ON COLUMN oms.order_term_part.discount_percent IS 'As in payment_term_part';
+COMMENT ON COLUMN oms.order_term_part.amount IS 'As in payment_term_part';
+COMMENT ON COLUMN oms.order_term_part.required_before IS 'As in payment_term_part';
 COMMENT ON COLUMN oms.order_term_part.code IS 'The terms they were copied from';
 
 INSERT INTO oms.table_class VALUES
@@ -85,7 +96,7 @@ WITH part AS (
 	-- what each part is of what the order owes, and the day it counts from; the last step is what has not happened yet
 	SELECT t.merchant_id, t.order_id, t.part_no, t.event, t.code, t.days, t.month_end, t.discount_days, t.discount_percent,
 		   s.currency, u.exponent, z.time_zone, z.today, v.cause_id, v.day,
-		   a.amounts[array_position(a.parts, t.part_no)] AS amount,
+		   a.amounts[array_position(a.parts, t.part_no)] + CASE WHEN t.amount IS NULL THEN 0 ELSE a.fixed END AS amount,
 		   coalesce(sum(v.value) OVER w / nullif(sum(v.value) OVER p, 0), 1) AS upto, row_number() OVER w AS n,
 		   coalesce((SELECT sum(c.captured - c.charged_back - c.refunded) FROM oms.payment c
 			   WHERE c.merchant_id = t.merchant_id AND c.order_id = t.order_id), 0) AS money
@@ -94,9 +105,15 @@ WITH part AS (
 	JOIN oms.currency u ON u.code = s.currency
 	JOIN oms.order_calendar z ON z.merchant_id = t.merchant_id AND z.order_id = t.order_id
 	CROSS JOIN LATERAL (
-		SELECT oms.prorate(b.owed, x.share, s.currency ORDER BY x.part_no) AS amounts, array_agg(x.part_no ORDER BY x.part_no) AS parts
+		-- a fixed amount first, the rest by shares; a fixed part without others is all
+		SELECT oms.prorate(b.owed - f.fixed, CASE WHEN x.amount IS NULL OR f.alone THEN x.share ELSE 0 END, s.currency ORDER BY x.part_no) AS amounts,
+			   array_agg(x.part_no ORDER BY x.part_no) AS parts, min(f.fixed) AS fixed
 		FROM oms.order_term_part x
 		JOIN oms.payment_balance b ON b.merchant_id = t.merchant_id AND b.order_id = t.order_id
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN count(y.amount) IN (0, count(*)) THEN 0 ELSE least(round(sum(y.amount), u.exponent), b.owed) END AS fixed,
+				   count(*) = count(y.amount) AS alone
+			FROM oms.order_term_part y WHERE y.merchant_id = t.merchant_id AND y.order_id = t.order_id) f
 		WHERE x.merchant_id = t.merchant_id AND x.order_id = t.order_id) a
 	CROSS JOIN LATERAL (
 		SELECT CASE t.event WHEN 'invoiced' THEN s.total - s.cancelled_total
@@ -222,6 +239,8 @@ COMMENT ON COLUMN oms.verify_terms.object IS 'Where';
 COMMENT ON COLUMN oms.verify_terms.expected IS 'What should be';
 COMMENT ON COLUMN oms.verify_terms.found IS 'What is';
 
+CREATE OR REPLACE TRIGGER payment_term_part_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON oms.payment_term_part
+	FOR EACH STATEMENT EXECUTE FUNCTION oms.config_changed();
 CREATE OR REPLACE TRIGGER order_term_part_guard BEFORE INSERT OR UPDATE OR DELETE ON oms.order_term_part
 	FOR EACH ROW EXECUTE FUNCTION oms.guard_command_only('Use set_terms().');
 CREATE OR REPLACE TRIGGER order_term_part_guard_truncate BEFORE TRUNCATE ON oms.order_term_part

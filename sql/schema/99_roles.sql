@@ -137,6 +137,10 @@ FROM (VALUES
 	('view', '{}', '{invoiced,verify_invoice,verify_terms,credit_use,order_calendar}'),
 	('function', '{clerk,finance}', '{check_credit}'),
 	('function', '{clerk,finance}', '{set_terms}'),
+	('function', '{app,clerk,warehouse,finance,analyst,connector}', '{awaits_payment}'),
+	('function', '{app,clerk,warehouse,finance,connector}', '{explain_payment}'),
+	('view', '{clerk,warehouse,finance,analyst}', '{awaiting_payment}'),
+	('view', '{}', '{payment_standing}'),
 	('view', '{clerk,finance,analyst}', '{credit_exposure,payment_due,receivable,receivable_ageing}'),
 	-- Returns
 	('function', '{app,clerk,connector}', '{request_return,cancel_return,returnable}'),

@@ -34,7 +34,8 @@ enum
 	"  coalesce((SELECT array_agg(h.kind || ':' || s) FROM oms.order_hold h, unnest(h.blocks) s " \
 	"   WHERE h.merchant_id = $1 AND h.order_id = $2 AND h.released_at IS NULL " \
 	"   AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = $1 AND e.order_id = $2 " \
-	"    AND e.state = 'open' AND e.expires_at <= oms.clock()))), '{}') AS held, " \
+	"    AND e.state = 'open' AND e.expires_at <= oms.clock()))), '{}') " \
+	"   || ARRAY(SELECT 'payment:' || w FROM unnest('{pick,ship}'::text[]) w WHERE oms.awaits_payment($1, $2, w)) AS held, " \
 	"  (SELECT e.edit_id FROM oms.order_edits e WHERE e.merchant_id = $1 AND e.order_id = $2 AND e.state = 'open') AS edit, " \
 	"  CASE WHEN x.lifecycle IN ('cancelled', 'completed') THEN 'the order is ' || x.lifecycle END AS closed, " \
 	"  CASE WHEN x.lifecycle NOT IN ('confirmed', 'completed') THEN 'the order is ' || x.lifecycle END AS not_live, " \
@@ -125,7 +126,7 @@ static OmsStatement statements[] = {
 		"   WHEN o.policy = 'order_complete' AND s.unpacked THEN 'the order is shipped complete only' END)), "
 		"  (40, 'request_return', NULL, CASE WHEN s.returnable <= 0 THEN 'nothing is shipped and not returned' END), "
 		"  (50, 'hold', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' END), "
-		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold THEN 'no hold is open' END), "
+		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold AND o.held = '{}' THEN 'no hold is open' END), "
 		"  (60, 'cancel_line', 'cancel', CASE WHEN NOT s.cancellable THEN 'all units are picked, shipped or cancelled' END), "
 		"  (61, 'cancel_order', 'cancel', coalesce(o.closed, CASE WHEN o.fulfilment_state <> 'unfulfilled' THEN 'units were shipped' END, $6)), "
 		"  (62, 'reopen_order', CASE o.lifecycle WHEN 'completed' THEN 'edit confirm' ELSE 'edit' END, coalesce($7, CASE WHEN o.workflow_id IS NULL "

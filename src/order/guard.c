@@ -24,6 +24,7 @@
 #include "order/order.h"
 #include "order/sourcing.h"
 #include "order/workflow.h"
+#include "payment/condition.h"
 
 PG_FUNCTION_INFO_V1(oms_sales_order_guard);
 PG_FUNCTION_INFO_V1(oms_sales_order_moved);
@@ -480,9 +481,31 @@ require_current_item(TriggerData *trigdata)
 	oms_end();
 }
 
+/* Refuses units more picked or shipped of an order that waits for money (OM005), by whatever way. */
+static void
+check_paid(TriggerData *trigdata)
+{
+	bool		isnull;
+	int32		merchant = DatumGetInt32(oms_row_get(trigdata, trigdata->tg_newtuple, LINE_MERCHANT, &isnull));
+	int64		order_id;
+	int			column;
+
+	if (likely(!oms_payment_has_conditions(merchant)))
+		return;
+	order_id = DatumGetInt64(oms_row_get(trigdata, trigdata->tg_newtuple, LINE_ORDER, &isnull));
+	for (column = LINE_PICKED; column <= LINE_SHIPPED; column++)
+		if (DatumGetInt32(oms_row_get(trigdata, trigdata->tg_newtuple, column, &isnull)) >
+			DatumGetInt32(oms_row_get(trigdata, trigdata->tg_trigtuple, column, &isnull)))
+		{
+			oms_begin_trigger(trigdata);
+			oms_payment_require(merchant, order_id, column == LINE_SHIPPED ? "ship" : "pick");
+			oms_end();
+		}
+}
+
 /*
  * BEFORE INSERT OR UPDATE OR DELETE row on order_line: a snapshot with counters
- * that commands move; by hand only the instructions change.  Raises OM009.
+ * that commands move; by hand only the instructions change.  Raises OM005, OM009.
  */
 Datum
 oms_order_line_guard(PG_FUNCTION_ARGS)
@@ -497,6 +520,8 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 		HeapTuple	tuple = update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 
 		check_counters(trigdata, tuple);
+		if (update)
+			check_paid(trigdata);
 		oms_backorder_count(trigdata);
 		oms_preorder_cancelled(trigdata);
 		if (!update)

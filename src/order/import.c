@@ -38,7 +38,8 @@ static OmsStatement statements[] = {
 	},
 	[ST_CANCEL] = {"SELECT oms.cancel_order($1, $2, NULL, $3, $4)", 4, {INT4OID, INT8OID, TEXTOID, TEXTOID}},
 	[ST_SHIPPABLE] = {
-		"SELECT bool_and(item_id IS NOT NULL AND allocated = ordered) FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2",
+		"SELECT bool_and(item_id IS NOT NULL AND allocated = ordered), oms.awaits_payment($1, $2, 'ship') "
+		"FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
 	},
 	[ST_SHIP] = {"SELECT oms.ship_order($1, $2, actor => $3)", 3, {INT4OID, INT8OID, TEXTOID}},
@@ -248,7 +249,9 @@ ship(Order *order)
 	values[1] = Int64GetDatum(order->order_id);
 	values[2] = CStringGetTextDatum(order->actor);
 	oms_run(&statements[ST_SHIPPABLE], values, NULL);
-	if (oms_get_bool(0, 1) && !order->head.on_hold && strcmp(order->head.lifecycle, "confirmed") == 0)
+	if (oms_get_bool(0, 2))
+		oms_import_remark(order->import, "it was shipped by the channel, and waits for payment here");
+	else if (oms_get_bool(0, 1) && !order->head.on_hold && strcmp(order->head.lifecycle, "confirmed") == 0)
 		oms_run(&statements[ST_SHIP], values, NULL);
 	else
 		oms_import_remark(order->import, "it was shipped by the channel, and its units were not promised here");

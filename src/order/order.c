@@ -21,6 +21,7 @@
 #include "order/hold_rule.h"
 #include "order/order.h"
 #include "order/workflow.h"
+#include "payment/condition.h"
 
 PG_FUNCTION_INFO_V1(oms_caller_has_role);
 PG_FUNCTION_INFO_V1(oms_hold);
@@ -175,6 +176,8 @@ oms_order_require_no_hold(const OmsOrderHead *head, const char *step)
 						head->order_id, oms_get_text(0, 1), step),
 				 errdetail("Placed by %s: %s.", oms_get_text(0, 3), oms_get_text(0, 2)),
 				 errhint("Release it with release_hold() once its reason is gone.")));
+	if (strcmp(step, "pick") == 0 || strcmp(step, "ship") == 0)
+		oms_payment_require(head->merchant, head->order_id, step);
 }
 
 void
@@ -438,6 +441,8 @@ oms_release_hold(PG_FUNCTION_ARGS)
 	if (strcmp(kind, "approval") == 0)
 		oms_approval_require_none(&head);
 	released = oms_order_release(&head, kind, actor, reason);
+	if (strcmp(kind, OMS_PAYMENT_HOLD) == 0)
+		released |= oms_payment_waive(&head, actor, reason);
 	/* It may have been all that kept an approval from being automatic. */
 	if (released && oms_orders_are_judged(merchant))
 		(void) oms_approval_check(&head, actor, true);

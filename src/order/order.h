@@ -35,7 +35,10 @@ typedef struct OmsOrderHead
  */
 extern void oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head);
 
-/* Refuses (OM005, naming the hold) when an open hold blocks the step: confirm, pick, ship, capture, refund, cancel, edit. */
+/*
+ * Refuses (OM005, naming the hold) when an open hold blocks the step: confirm,
+ * pick, ship, capture, refund, cancel, edit; or when pick or ship wait for money.
+ */
 extern void oms_order_require_no_hold(const OmsOrderHead *head, const char *step);
 
 /* The same as a question, for money that follows goods. */

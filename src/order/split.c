@@ -30,6 +30,7 @@ enum
 {
 	ST_OBSTACLE,
 	ST_NEW_ORDER,
+	ST_SHARE_DEPOSIT,
 	ST_COPY_TERMS,
 	ST_LINES,
 	ST_PROMISES,
@@ -90,6 +91,17 @@ static OmsStatement statements[] = {
 		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2",
 		4, {INT4OID, INT8OID, INT8OID, TEXTOID}
 	},
+	/* A fixed deposit becomes its share of what is owed, so that each part asks for its own. */
+	[ST_SHARE_DEPOSIT] = {
+		"UPDATE oms.order_term_part t SET amount = NULL, share = greatest(CASE WHEN t.amount IS NULL "
+		"THEN round((d.owed - d.fixed) * t.share / d.shares, 8) ELSE d.fixed END, 0.00000001) "
+		"FROM (SELECT min(b.owed) AS owed, least(max(x.amount), min(b.owed)) AS fixed, sum(x.share) FILTER (WHERE x.amount IS NULL) AS shares, "
+		"  count(x.amount) AS fixed_parts FROM oms.order_term_part x "
+		" JOIN oms.payment_balance b ON b.merchant_id = x.merchant_id AND b.order_id = x.order_id "
+		" WHERE x.merchant_id = $1 AND x.order_id = $2) d "
+		"WHERE t.merchant_id = $1 AND t.order_id = $2 AND d.fixed_parts > 0",
+		2, {INT4OID, INT8OID}
+	},
 	/* What was agreed for the whole order holds for its part. */
 	[ST_COPY_TERMS] = {
 		"WITH u AS (INSERT INTO oms.order_urgency (merchant_id, order_id, priority, promised_at, original_promised_at) "
@@ -99,8 +111,8 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND order_id = $2), "
 		"e AS (INSERT INTO oms.order_exemption (merchant_id, order_id, certificate) SELECT merchant_id, $3, certificate "
 		"FROM oms.order_exemption WHERE merchant_id = $1 AND order_id = $2), "
-		"t AS (INSERT INTO oms.order_term_part (merchant_id, part_no, order_id, days, discount_days, month_end, event, share, discount_percent, code) "
-		"SELECT merchant_id, part_no, $3, days, discount_days, month_end, event, share, discount_percent, code FROM oms.order_term_part "
+		"t AS (INSERT INTO oms.order_term_part (merchant_id, part_no, order_id, days, discount_days, month_end, event, share, discount_percent, amount, required_before, code) "
+		"SELECT merchant_id, part_no, $3, days, discount_days, month_end, event, share, discount_percent, amount, required_before, code FROM oms.order_term_part "
 		"WHERE merchant_id = $1 AND order_id = $2), "
 		"d AS (INSERT INTO oms.order_deadline (merchant_id, order_id, deadline) SELECT merchant_id, $3, deadline "
 		"FROM oms.order_deadline WHERE merchant_id = $1 AND order_id = $2) "
@@ -259,9 +271,9 @@ static OmsStatement statements[] = {
 		"WHEN s.lifecycle <> t.lifecycle THEN 'lifecycle' "
 		"WHEN (SELECT base_currency FROM oms.order_base WHERE merchant_id = $1 AND order_id = $2) IS DISTINCT FROM "
 		"(SELECT base_currency FROM oms.order_base WHERE merchant_id = $1 AND order_id = $3) THEN 'base currency' "
-		"WHEN (SELECT array_agg(ROW(part_no, days, discount_days, month_end, event, share, discount_percent) ORDER BY part_no) "
+		"WHEN (SELECT array_agg(ROW(part_no, days, discount_days, month_end, event, share, discount_percent, amount, required_before) ORDER BY part_no) "
 		"FROM oms.order_term_part WHERE merchant_id = $1 AND order_id = $2) IS DISTINCT FROM "
-		"(SELECT array_agg(ROW(part_no, days, discount_days, month_end, event, share, discount_percent) ORDER BY part_no) "
+		"(SELECT array_agg(ROW(part_no, days, discount_days, month_end, event, share, discount_percent, amount, required_before) ORDER BY part_no) "
 		"FROM oms.order_term_part WHERE merchant_id = $1 AND order_id = $3) THEN 'payment terms' END "
 		"FROM oms.sales_order s, oms.sales_order t "
 		"WHERE s.merchant_id = $1 AND s.order_id = $2 AND t.merchant_id = $1 AND t.order_id = $3",
@@ -658,6 +670,7 @@ oms_split_order(PG_FUNCTION_ARGS)
 		values[2] = Int64GetDatum(result);
 		values[3] = CStringGetTextDatum(call.actor);
 		oms_run_guarded(&statements[ST_NEW_ORDER], values, NULL);
+		oms_run_guarded(&statements[ST_SHARE_DEPOSIT], values, NULL);
 		oms_run_guarded(&statements[ST_COPY_TERMS], values, NULL);
 		oms_order_link(call.merchant, order_id, result, "split", call.actor, call.reason);
 		move_lines(&head, result, moved, nunits);

@@ -27,8 +27,8 @@ static OmsStatement statements[] = {
 	[ST_KNOWN] = {"SELECT FROM oms.payment_term WHERE merchant_id = $1 AND code = $2", 2, {INT4OID, TEXTOID}},
 	[ST_CLEAR] = {"DELETE FROM oms.order_term_part WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}},
 	[ST_COPY] = {
-		"INSERT INTO oms.order_term_part (merchant_id, part_no, order_id, days, discount_days, month_end, event, share, discount_percent, code) "
-		"SELECT $1, p.part_no, o.order_id, p.days, p.discount_days, p.month_end, p.event, p.share, p.discount_percent, p.code "
+		"INSERT INTO oms.order_term_part (merchant_id, part_no, order_id, days, discount_days, month_end, event, share, discount_percent, amount, required_before, code) "
+		"SELECT $1, p.part_no, o.order_id, p.days, p.discount_days, p.month_end, p.event, p.share, p.discount_percent, p.amount, p.required_before, p.code "
 		"FROM unnest($2, $3) o (order_id, code) JOIN oms.payment_term_part p ON p.merchant_id = $1 AND p.code = o.code",
 		3, {INT4OID, INT8ARRAYOID, TEXTARRAYOID}
 	},
