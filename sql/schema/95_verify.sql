@@ -21,6 +21,7 @@ UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_edit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_backorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_supply
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise_bound
+UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_sale_limit
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_promise
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_preorder
 UNION ALL SELECT merchant_id, rule, object, expected, found FROM oms.verify_sourcing

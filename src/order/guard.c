@@ -22,6 +22,7 @@
 #include "order/expire.h"
 #include "order/history.h"
 #include "order/order.h"
+#include "order/sale_limit.h"
 #include "order/sourcing.h"
 #include "order/workflow.h"
 #include "payment/condition.h"
@@ -524,6 +525,7 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 			check_paid(trigdata);
 		oms_backorder_count(trigdata);
 		oms_preorder_cancelled(trigdata);
+		oms_sale_limit_changed(trigdata);
 		if (!update)
 		{
 			require_current_item(trigdata);
@@ -533,7 +535,10 @@ oms_order_line_guard(PG_FUNCTION_ARGS)
 	}
 	/* A line that has moved to another order leaves nothing behind. */
 	if (oms_guard_is_open())
+	{
+		oms_sale_limit_changed(trigdata);
 		return PointerGetDatum(trigdata->tg_trigtuple);
+	}
 	if (!update)
 		oms_error_guarded(rel, "Lines are part of an order as it was placed.",
 						  "Use place_order(), cancel_line() and their kin.");

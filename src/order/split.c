@@ -21,6 +21,7 @@
 #include "order/hold_rule.h"
 #include "order/link.h"
 #include "order/order.h"
+#include "order/sale_limit.h"
 #include "payment/payment.h"
 
 PG_FUNCTION_INFO_V1(oms_split_order);
@@ -450,6 +451,7 @@ move_lines(const OmsOrderHead *from, int64 to, const Line *lines, int n)
 			gone[ngone++] = lines[i].line_no;
 	drop[2] = oms_int4_array(gone, ngone);
 	oms_run_guarded(&statements[ST_ADD_LINES], add, NULL);
+	oms_sale_limit_moved(DatumGetInt32(add[0]), DatumGetInt64(add[2]), add[4]);
 	oms_run_guarded(&statements[ST_COPY_PARTS], moved, NULL);
 	oms_run_guarded(&statements[ST_COPY_ASKED], moved, NULL);
 	oms_run_guarded(&statements[ST_COPY_DATES], moved, NULL);

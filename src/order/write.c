@@ -15,6 +15,7 @@
 #include "order/history.h"
 #include "order/hold_rule.h"
 #include "order/order.h"
+#include "order/sale_limit.h"
 #include "order/sourcing.h"
 #include "payment/credit_limit.h"
 
@@ -474,6 +475,7 @@ write_drafts(OmsDraft **drafts, int n)
 		oms_rows_insert(&statements[ST_ALL], sets, 4);
 	else if (sets[3]->n > 0)
 		oms_rows_insert(&statements[ST_REST], &sets[1], 3);
+	oms_sale_limit_placed(drafts, n);
 	if (parts != NULL)
 		oms_rows_insert(&statements[ST_PARTS], &parts, 1);
 	if (asked != NULL)
@@ -541,6 +543,7 @@ oms_draft_append(OmsDraft *draft)
 	add_promises(sets[1], draft);
 	add_asked(&asked, sets[2], draft);
 	oms_rows_insert(&statements[ST_REST], sets, 3);
+	oms_sale_limit_added(draft);
 	if (parts != NULL)
 		oms_rows_insert(&statements[ST_PARTS], &parts, 1);
 	if (asked != NULL)
