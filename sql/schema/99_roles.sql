@@ -59,6 +59,7 @@ FROM (VALUES
 	('function', '{clerk,connector}', '{import_order,import_document,import_differences,x12_transactions}'),
 	('function', '{app,clerk,connector}', '{cancel_order,cancel_line}'),
 	('function', '{clerk}', '{reopen_order}'),
+	('view', '{clerk,finance,analyst}', '{price_overrides}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{hold}'),
 	('function', '{clerk,finance}', '{release_hold,transition}'),
 	('function', '{clerk,warehouse,finance}', '{perform_action}'),

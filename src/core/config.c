@@ -199,6 +199,7 @@ load_channels(MerchantConfig *config, MemoryContext context)
 		const char *allocation;
 		const char *reserve;
 		const char *whole;
+		const char *override;
 		bool		isnull;
 		ArrayType  *locations = DatumGetArrayTypeP(oms_get(i, 8, &isnull));
 
@@ -228,6 +229,9 @@ load_channels(MerchantConfig *config, MemoryContext context)
 		whole = require_setting(config, channel->channel, "reserve_whole");
 		channel->whole = strcmp(whole, "line") == 0 ? OMS_WHOLE_LINE :
 			strcmp(whole, "order") == 0 ? OMS_WHOLE_ORDER : OMS_WHOLE_NO;
+		override = require_setting(config, channel->channel, "price_override");
+		channel->override = strcmp(override, "reason") == 0 ? OMS_OVERRIDE_REASON :
+			strcmp(override, "keep") == 0 ? OMS_OVERRIDE_KEEP : OMS_OVERRIDE_FREE;
 	}
 	for (i = 0; i < rows; i++)
 		config->channels[i].exponent = oms_currency_exponent(config->channels[i].currency);

@@ -33,6 +33,14 @@ typedef enum OmsWhole
 	OMS_WHOLE_ORDER
 } OmsWhole;
 
+/* What is asked of a price that is given and is not the listed one. */
+typedef enum OmsOverride
+{
+	OMS_OVERRIDE_FREE,			/* nothing, and it is not kept */
+	OMS_OVERRIDE_KEEP,			/* nothing, but it is kept */
+	OMS_OVERRIDE_REASON			/* a reason and the right */
+} OmsOverride;
+
 typedef struct OmsChannel
 {
 	int32		merchant;
@@ -51,6 +59,7 @@ typedef struct OmsChannel
 	OmsReserve	reserve;
 	int			reserve_days;
 	OmsWhole	whole;
+	OmsOverride override;
 	int			nlocations;
 	int32	   *locations;		/* active ones, by priority, then id */
 } OmsChannel;

@@ -109,6 +109,8 @@ oms_blanket_order(PG_FUNCTION_ARGS)
 		Datum		values[11];
 		int			i;
 
+		draft->price_agreed = true;
+
 		if (draft->ncharges > 0 || draft->external_ref != NULL || draft->nholds > 0)
 			oms_error_document(NULL, NULL, "no charges, shipping, external_ref and holds, which belong to a single order");
 		oms_draft_resolve(draft);
@@ -194,6 +196,7 @@ oms_call_off(PG_FUNCTION_ARGS)
 	if (!oms_call_repeated(fcinfo, "call_off", 3, &call, &result))
 	{
 		Datum		values[6] = {Int32GetDatum(call.merchant), Int64GetDatum(blanket), TimestampTzGetDatum(oms_now())};
+		OmsDraft   *draft;
 		Datum		document;
 		bool		isnull;
 
@@ -216,7 +219,10 @@ oms_call_off(PG_FUNCTION_ARGS)
 		values[3] = oms_units_quantities(units, n);
 		oms_run(&statements[ST_COMPOSE], values, NULL);
 		document = PointerGetDatum(DatumGetJsonbPCopy(oms_get(0, 1, &isnull)));
-		result = oms_draft_place(oms_draft_from_document(call.merchant, document, call.actor), NULL, 0);
+		draft = oms_draft_from_document(call.merchant, document, call.actor);
+		draft->price_agreed = true;
+		draft->price_cause = psprintf("blanket " INT64_FORMAT, blanket);
+		result = oms_draft_place(draft, NULL, 0);
 		values[4] = Int64GetDatum(result);
 		values[5] = TimestampTzGetDatum(oms_now());
 		oms_run_guarded(&statements[ST_CALLED], values, NULL);

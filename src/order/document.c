@@ -17,7 +17,7 @@ static const char *const order_fields[] = {
 	"lines", "discount", "shipping", "shipping_tax_rate", "charges", "holds", "coupons", "promotions", "ship_at", NULL
 };
 static const char *const line_fields[] = {
-	"sku", "item", "quantity", "unit_price", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
+	"sku", "item", "quantity", "unit_price", "price_reason", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
 };
 static const char *const charge_fields[] = {"kind", "description", "amount", "tax_rate", "tax", NULL};
 static const char *const customer_fields[] = {"email", "name", "external_ref", NULL};
@@ -107,6 +107,7 @@ oms_draft_read_line(OmsDraft *draft, OmsDraftLine *line, JsonbContainer *object,
 	line->has_price = oms_json_scaled(object, path, "unit_price", OMS_PRICE_SCALE, &line->unit_price);
 	if (line->unit_price < 0)
 		oms_error_document(path, "unit_price", "a price of zero or more");
+	line->price_reason = oms_json_text(object, path, "price_reason", OMS_TEXT_LENGTH, false);
 	(void) read_amount(draft, object, path, "discount", false, &line->own_discount);
 	line->has_tax_rate = read_rate(object, path, "tax_rate", &line->tax_rate);
 	line->has_tax = read_amount(draft, object, path, "tax", false, &line->tax);

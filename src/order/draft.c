@@ -81,6 +81,7 @@ new_draft(const OmsChannel *channel, const char *actor)
 	draft->reserve = channel->reserve;
 	draft->reserve_days = channel->reserve_days;
 	draft->whole = channel->whole;
+	draft->override = channel->override;
 	draft->nlocations = channel->nlocations;
 	draft->locations = palloc((channel->nlocations + 1) * sizeof(int32));
 	memcpy(draft->locations, channel->locations, channel->nlocations * sizeof(int32));
@@ -225,6 +226,17 @@ resolve_customer(OmsDraft *draft)
 		draft->certificate = TextDatumGetCString(values[3]);
 }
 
+/* Notes where the price of a line is not the listed one. */
+static void
+compare_price(OmsDraft *draft, OmsDraftLine *line, const OmsItem *item)
+{
+	const OmsPrice *price = oms_catalogue_price(item, draft->currency, draft->channel, draft->group, line->quantity, draft->placed_at);
+
+	line->listed = price == NULL ? -1 : price->amount;
+	line->overridden = line->listed != line->unit_price;
+	draft->noverrides += line->overridden;
+}
+
 /* Fills a line from the catalogue; a SKU that nobody knows stays unmapped. */
 static void
 resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const char *region)
@@ -277,6 +289,8 @@ resolve_line(OmsDraft *draft, OmsDraftLine *line, const char *country, const cha
 					 errhint("Insert a price, or give unit_price in the order.")));
 		line->unit_price = price->amount;
 	}
+	else if (draft->override != OMS_OVERRIDE_FREE && !draft->accepted && !draft->compared)
+		compare_price(draft, line, item);
 	if (!line->has_tax_rate)
 		line->tax_rate = oms_tax_rate(draft->merchant, item->tax_class, country, region);
 }
@@ -428,10 +442,28 @@ oms_draft_resolve(OmsDraft *draft)
 	draft->catalogue = oms_catalogue_mark();
 	for (i = 0; i < draft->nlines; i++)
 		resolve_line(draft, &draft->lines[i], country, region);
+	if (draft->noverrides > 0)
+		oms_price_overrides_check(draft);
 	for (i = 0; i < draft->ncharges; i++)
 		if (!draft->charges[i].has_tax_rate)
 			draft->charges[i].tax_rate = oms_tax_rate(draft->merchant, draft->charges[i].kind, country, region);
 	compute_amounts(draft);
+}
+
+void
+oms_draft_compare_prices(OmsDraft *draft)
+{
+	int64	   *items = palloc((draft->nlines + 1) * sizeof(int64));
+	int			i;
+
+	resolve_customer(draft);
+	for (i = 0; i < draft->nlines; i++)
+		items[i] = draft->lines[i].item;
+	oms_catalogue_load(draft->merchant, draft->channel, items, draft->nlines, NULL, 0);
+	for (i = 0; i < draft->nlines; i++)
+		compare_price(draft, &draft->lines[i], oms_catalogue_item(draft->merchant, items[i]));
+	if (draft->noverrides > 0)
+		oms_price_overrides_check(draft);
 }
 
 static void

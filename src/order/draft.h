@@ -36,6 +36,9 @@ typedef struct OmsDraftLine
 	bool		has_price;
 	bool		has_tax_rate;
 	bool		has_tax;		/* the tax is as given, not computed by the rate */
+	bool		overridden;		/* its price is not the listed one */
+	char	   *price_reason;
+	int64		listed;			/* that, scaled; -1: there is none */
 	int64		unit_price;		/* scaled by 10^OMS_PRICE_SCALE */
 	int64		tax_rate;		/* scaled by 10^OMS_PRICE_SCALE */
 	int64		own_discount;	/* minor units */
@@ -97,6 +100,7 @@ typedef struct OmsDraft
 	OmsReserve	reserve;
 	int			reserve_days;
 	OmsWhole	whole;
+	OmsOverride override;
 	int			nlocations;
 	int32	   *locations;
 	/* given */
@@ -119,6 +123,9 @@ typedef struct OmsDraft
 	Datum		bill_to;
 	int64		order_discount;
 	bool		no_promotions;	/* its discounts are what they are */
+	const char *price_cause;	/* what gives prices of its own; null: the order itself */
+	bool		price_agreed;	/* they were agreed before: no reason and no right is asked for */
+	const char *price_reason;	/* of lines that have none; null: none */
 	int			ncoupons;
 	char	  **coupons;
 	bool		located;		/* its location is given */
@@ -156,6 +163,7 @@ typedef struct OmsDraft
 	bool		scheduled;		/* it has a row of order_schedule: */
 	bool		later;			/* its stock is asked for later */
 	TimestampTz due_at;			/* 0: by no date */
+	int			noverrides;		/* lines whose price is not the listed one */
 	int			ngiven;			/* by promotions */
 	struct OmsGiven *given;
 	int			npromises;
@@ -178,6 +186,10 @@ extern void oms_draft_read_charge(OmsDraft *draft, OmsDraftCharge *charge, Jsonb
 extern void oms_promotions_apply(OmsDraft *draft);
 extern void oms_promotions_write(OmsDraft **drafts, int n);
 
+/* price_override.c: refuses prices that the channel wants a reason or a right for (OM011, 42501); keeps those given. */
+extern void oms_price_overrides_check(const OmsDraft *draft);
+extern void oms_price_overrides_write(OmsDraft **drafts, int n);
+
 /* order_base.c: amounts in the merchant's currency, and certificates of exemption. */
 extern void oms_order_base_write(OmsDraft **drafts, int n);
 extern void oms_exemptions_write(OmsDraft **drafts, int n);
@@ -187,6 +199,8 @@ extern OmsDraft *oms_draft_new(int32 merchant, int32 channel, const char *actor)
 extern OmsDraft *oms_draft_of_order(int32 merchant, int32 channel);
 extern OmsDraft *oms_draft_for_code(int32 merchant, const char *code, const char *actor);
 extern void oms_draft_resolve(OmsDraft *draft);
+/* Of lines with items and prices alone: looks for listed prices, and checks those that differ. */
+extern void oms_draft_compare_prices(OmsDraft *draft);
 /* Country and region of the delivery; null: not known. */
 extern void oms_draft_destination(const OmsDraft *draft, char **country, char **region);
 /* Tax, unless it is given, and total of an amount after discount. */

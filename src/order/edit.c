@@ -43,7 +43,7 @@ static OmsStatement statements[] = {
 		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_OPEN] = {
-		"SELECT edit_id, changes, discount_policy, expires_at FROM oms.order_edit "
+		"SELECT edit_id, changes, discount_policy, expires_at, reason FROM oms.order_edit "
 		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open'",
 		2, {INT4OID, INT8OID}
 	},
@@ -72,6 +72,7 @@ typedef struct OpenEdit
 	int64		edit_id;
 	Datum		changes;
 	bool		keep_discount;
+	const char *reason;			/* null: none */
 } OpenEdit;
 
 /* Refuses (OM008) to edit what is closed. */
@@ -155,6 +156,7 @@ read_open(const OmsOrderHead *head, OpenEdit *open)
 	open->edit_id = oms_get_int64(0, 1);
 	open->changes = PointerGetDatum(DatumGetJsonbPCopy(oms_get(0, 2, &isnull)));
 	open->keep_discount = strcmp(oms_get_text(0, 3), "keep") == 0;
+	open->reason = oms_get_text(0, 5);
 	if (DatumGetTimestampTz(oms_get(0, 4, &isnull)) <= oms_now())
 		ereport(ERROR,
 				(errcode(OMS_STATE),
@@ -214,7 +216,7 @@ oms_edit_order(PG_FUNCTION_ARGS)
 					 errmsg("argument \"expires_at\" is not in the future")));
 		keep = keeps_discount(fcinfo, 3, &head);
 		/* What can never be confirmed is refused at once. */
-		(void) oms_edit_plan(&head, PG_GETARG_DATUM(2), keep);
+		(void) oms_edit_plan(&head, PG_GETARG_DATUM(2), keep, call.reason);
 		values[2] = CStringGetTextDatum(keep ? "keep" : "rate");
 		values[3] = PG_GETARG_DATUM(2);
 		values[4] = TimestampTzGetDatum(now);
@@ -253,7 +255,7 @@ try_changes(const OmsOrderHead *head, int *n)
 		OmsEdit    *edit;
 
 		read_open(head, &open);
-		edit = oms_edit_plan(head, open.changes, open.keep_discount);
+		edit = oms_edit_plan(head, open.changes, open.keep_discount, open.reason);
 		oms_edit_admit(edit);
 		changes = oms_edit_changes(edit, n);
 		RollbackAndReleaseCurrentSubTransaction();
@@ -399,7 +401,7 @@ oms_confirm_edit(PG_FUNCTION_ARGS)
 		require_open(&head);
 		oms_order_require_no_hold(&head, "edit");
 		read_open(&head, &open);
-		edit = oms_edit_plan(&head, open.changes, open.keep_discount);
+		edit = oms_edit_plan(&head, open.changes, open.keep_discount, open.reason);
 		oms_edit_admit(edit);
 		oms_edit_apply(edit);
 		settle(&call, edit, &open);

@@ -35,6 +35,7 @@ typedef struct OmsEditLine
 	int32		shipped;
 	bool		invoiced;
 	bool		discounted;		/* its discount is as given */
+	char	   *price_reason;	/* of its new price */
 	int32		from_promise;	/* promised units that are given up */
 	OmsEditFigures was;
 	OmsEditFigures now;
@@ -80,6 +81,7 @@ typedef struct OmsEdit
 	OmsEditTotals now;
 	char	   *texts_were[OMS_EDIT_TEXTS];
 	char	   *texts[OMS_EDIT_TEXTS];
+	OmsDraft   *priced;			/* lines that get another price, where the channel asks about that; null: none */
 	OmsDraft   *draft;			/* units to promise: raised lines first, then new ones */
 	int			nraised;
 	int64		order_discount; /* to be spread over the lines */
@@ -97,9 +99,10 @@ typedef struct OmsEditChange
 
 /*
  * edit_plan.c: reads the locked order and computes what the changes make of
- * it; writes nothing and asks for no stock.  Raises OM002, OM003, OM007, OM008.
+ * it; writes nothing and asks for no stock.  The reason is that of prices that
+ * have none of their own.  Raises OM002, OM003, OM007, OM008, OM011, 42501.
  */
-extern OmsEdit *oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount);
+extern OmsEdit *oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount, const char *reason);
 /* Asks the gate for the units that the edit adds.  Raises OM001, OM007. */
 extern void oms_edit_admit(OmsEdit *edit);
 /* What it changes, fields of the order first; *n of them. */

@@ -189,5 +189,9 @@ oms_edit_apply(OmsEdit *edit)
 	write_draft(edit);
 	if (write_lines(edit) == 0)
 		oms_order_refresh(edit->head->merchant, edit->head->order_id);
+	if (edit->draft->noverrides > 0)
+		oms_price_overrides_write(&edit->draft, 1);
+	if (edit->priced != NULL)
+		oms_price_overrides_write(&edit->priced, 1);
 	oms_draft_append_waiting(edit->draft);
 }

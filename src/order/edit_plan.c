@@ -63,11 +63,11 @@ static OmsStatement statements[] = {
 
 /* The fields of the actions; those of add and charge are lines' and charges'. */
 static const char *const quantity_fields[] = {"action", "line", "quantity", NULL};
-static const char *const price_fields[] = {"action", "line", "unit_price", NULL};
+static const char *const price_fields[] = {"action", "line", "unit_price", "price_reason", NULL};
 static const char *const discount_fields[] = {"action", "line", "discount", NULL};
 static const char *const remove_fields[] = {"action", "line", NULL};
 static const char *const add_fields[] = {
-	"action", "sku", "item", "quantity", "unit_price", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
+	"action", "sku", "item", "quantity", "unit_price", "price_reason", "discount", "tax_rate", "tax", "title", "instructions", "unit", NULL
 };
 static const char *const address_fields[] = {"action", "ship_to", "bill_to", NULL};
 static const char *const amount_fields[] = {"action", "charge", "amount", NULL};
@@ -250,6 +250,7 @@ read_price(OmsEdit *edit, JsonbContainer *action, const OmsPath *path)
 	require_unsettled(edit, line, "price");
 	if (!oms_json_scaled(action, path, "unit_price", OMS_PRICE_SCALE, &line->now.unit_price) || line->now.unit_price < 0)
 		oms_error_document(path, "unit_price", "a price of zero or more");
+	line->price_reason = oms_json_text(action, path, "price_reason", OMS_TEXT_LENGTH, false);
 }
 
 /* The discount of a line, or one more that is spread over the lines. */
@@ -700,6 +701,41 @@ raise_lines(OmsEdit *edit)
 	edit->nraised = raised->nlines;
 }
 
+/* Prices that change are compared with the listed ones, where the channel asks about that. */
+static void
+compare_prices(OmsEdit *edit)
+{
+	OmsDraft   *priced = oms_draft_of_order(edit->head->merchant, edit->head->channel);
+	int			i;
+
+	if (priced->override == OMS_OVERRIDE_FREE)
+		return;
+	priced->order_id = edit->head->order_id;
+	priced->customer_id = edit->head->customer_id;
+	priced->price_cause = edit->draft->price_cause;
+	priced->price_reason = edit->draft->price_reason;
+	priced->lines = palloc0((edit->nlines + 1) * sizeof(OmsDraftLine));
+	for (i = 0; i < edit->nlines; i++)
+	{
+		const OmsEditLine *line = &edit->lines[i];
+		OmsDraftLine *one = &priced->lines[priced->nlines];
+
+		if (line->now.unit_price == line->was.unit_price || line->item == 0)
+			continue;
+		one->line_no = line->line_no;
+		one->item = line->item;
+		one->sku = line->sku;
+		one->quantity = Max(line->now.ordered - line->now.cancelled, 1);
+		one->unit_price = line->now.unit_price;
+		one->price_reason = line->price_reason;
+		priced->nlines++;
+	}
+	if (priced->nlines == 0)
+		return;
+	oms_draft_compare_prices(priced);
+	edit->priced = priced;
+}
+
 /* An edit may not leave an order without any unit: that is a cancellation. */
 static void
 require_units(const OmsEdit *edit)
@@ -724,6 +760,7 @@ new_draft(const OmsEdit *edit, int nactions)
 	draft->order_id = edit->head->order_id;
 	draft->customer_id = edit->head->customer_id;
 	draft->tax_included = edit->head->tax_included;
+	draft->price_cause = "edit";
 	if (edit->texts[OMS_EDIT_SHIP_TO] != NULL)
 		draft->ship_to = DirectFunctionCall1(jsonb_in, CStringGetDatum(edit->texts[OMS_EDIT_SHIP_TO]));
 	draft->lines = palloc0((nactions + 1) * sizeof(OmsDraftLine));
@@ -731,7 +768,7 @@ new_draft(const OmsEdit *edit, int nactions)
 }
 
 OmsEdit *
-oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount)
+oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount, const char *reason)
 {
 	OmsEdit    *edit = palloc0(sizeof(OmsEdit));
 	JsonbContainer *array = &DatumGetJsonbP(changes)->root;
@@ -751,6 +788,7 @@ oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount)
 	if (invoiced)
 		read_invoiced(edit);
 	edit->draft = new_draft(edit, n);
+	edit->draft->price_reason = reason;
 	edit->rounding = edit->draft->rounding;
 	for (i = 0; i < n; i++)
 	{
@@ -766,6 +804,7 @@ oms_edit_plan(const OmsOrderHead *head, Datum changes, bool keep_discount)
 	edit->now = edit->was;
 	edit->now.cancelled_total = 0;
 	resolve_added(edit);
+	compare_prices(edit);
 	for (i = 0; i < edit->nlines; i++)
 		rediscount(edit, &edit->lines[i]);
 	spread_discount(edit);

@@ -19,7 +19,6 @@ PG_FUNCTION_INFO_V1(oms_import_order);
 
 enum
 {
-	ST_PLACE,
 	ST_FIGURES,
 	ST_CANCEL,
 	ST_SHIPPABLE,
@@ -31,7 +30,6 @@ enum
 };
 
 static OmsStatement statements[] = {
-	[ST_PLACE] = {"SELECT oms.place_order($1, $2, NULL, $3)", 3, {INT4OID, JSONBOID, TEXTOID}},
 	[ST_FIGURES] = {
 		"SELECT subtotal, discount, shipping, tax, total FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
@@ -285,7 +283,7 @@ oms_import_order(PG_FUNCTION_ARGS)
 	char	   *channel = oms_arg_text_or_null(fcinfo, 3, "channel", OMS_KEY_LENGTH);
 	char	   *allocation = oms_arg_text_or_null(fcinfo, 4, "allocation", 20);
 	const char *state;
-	Datum		values[3];
+	OmsDraft   *draft;
 	bool		is_new;
 
 	order.merchant = oms_arg_merchant(fcinfo);
@@ -298,11 +296,10 @@ oms_import_order(PG_FUNCTION_ARGS)
 	state = oms_import_meaning(order.import->map, order.import->root, "state");
 	is_new = oms_draft_existing(order.import->channel) == 0;
 
-	values[0] = Int32GetDatum(order.merchant);
-	values[1] = order.import->document;
-	values[2] = CStringGetTextDatum(order.actor);
-	oms_run(&statements[ST_PLACE], values, NULL);
-	order.order_id = oms_get_int64(0, 1);
+	draft = oms_draft_from_document(order.merchant, order.import->document, order.actor);
+	draft->price_agreed = true;
+	draft->price_cause = psprintf("import %s", order.source);
+	order.order_id = oms_draft_place(draft, NULL, 0);
 	oms_order_lock(order.merchant, order.order_id, &order.head);
 	/* A new order that is cancelled has nothing paid here that would have to go back. */
 	if (is_new && state != NULL && strcmp(state, "cancelled") == 0)

@@ -123,6 +123,7 @@ compute(int32 merchant, Datum document, const char *actor)
 	OmsDraft   *draft = oms_draft_from_document(merchant, document, actor);
 	int			i;
 
+	draft->price_agreed = true;
 	oms_draft_resolve(draft);
 	for (i = 0; i < draft->nlines; i++)
 		if (draft->lines[i].item == 0)
@@ -292,6 +293,7 @@ oms_accept_quote(PG_FUNCTION_ARGS)
 		{
 			Datum		values[4] = {Int32GetDatum(call.merchant), Int64GetDatum(quote), Int32GetDatum(revision)};
 			Datum		document;
+			OmsDraft   *draft;
 
 			require_unexpired(quote, expires_at);
 			if (!PG_ARGISNULL(2) && PG_GETARG_INT32(2) != revision)
@@ -301,7 +303,10 @@ oms_accept_quote(PG_FUNCTION_ARGS)
 						 errdetail("Its newest revision is %d.", revision)));
 			oms_run(&statements[ST_DOCUMENT], values, NULL);
 			document = PointerGetDatum(DatumGetJsonbPCopy(oms_get(0, 1, &isnull)));
-			result = oms_draft_place(oms_draft_from_document(call.merchant, document, call.actor), NULL, 0);
+			draft = oms_draft_from_document(call.merchant, document, call.actor);
+			draft->price_agreed = true;
+			draft->price_cause = psprintf("quote " INT64_FORMAT, quote);
+			result = oms_draft_place(draft, NULL, 0);
 			values[2] = Int64GetDatum(result);
 			values[3] = TimestampTzGetDatum(oms_now());
 			oms_run_guarded(&statements[ST_ACCEPT], values, NULL);

@@ -432,6 +432,7 @@ write_drafts(OmsDraft **drafts, int n)
 	bool		sourced = false;
 	bool		scheduled = false;
 	bool		promoted = false;
+	bool		overridden = false;
 	bool		exempt = false;
 	bool		foreign = false;
 	bool		terms = false;
@@ -467,6 +468,7 @@ write_drafts(OmsDraft **drafts, int n)
 		sourced = sourced || drafts[i]->sourcing != NULL;
 		scheduled = scheduled || drafts[i]->scheduled;
 		promoted = promoted || drafts[i]->ngiven > 0;
+		overridden = overridden || drafts[i]->noverrides > 0;
 		exempt = exempt || drafts[i]->certificate != NULL;
 		foreign = foreign || drafts[i]->foreign;
 		terms = terms || drafts[i]->terms != NULL;
@@ -490,6 +492,8 @@ write_drafts(OmsDraft **drafts, int n)
 		oms_schedule_write(drafts, n);
 	if (promoted)
 		oms_promotions_write(drafts, n);
+	if (overridden)
+		oms_price_overrides_write(drafts, n);
 	if (exempt)
 		oms_exemptions_write(drafts, n);
 	if (foreign)

@@ -1,6 +1,8 @@
 -- Orders of other systems: figures to the cent, facts, repetition, what is kept under a hold and what is refused.
 BEGIN;
-SELECT plan(53);
+SELECT plan(54);
+-- The channel's own prices need no reason, wherever one is asked for
+SELECT oms.set_setting(1, 'price_override', 'reason') \g /dev/null
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'MUG', 'Mug'), (1, 2, 'JAR', 'Jar');
 SELECT oms.receive_stock(1, i, 1, 100, 'delivery') FROM generate_series(1, 2) i;
@@ -123,5 +125,6 @@ SELECT throws_ok(format('SELECT oms.import_order(1, %L, %L::jsonb, ''web'')', s,
 	('x12_850', '7', 'OM003')) v (s, p, c);
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 
+SELECT ok(EXISTS (SELECT FROM oms.price_override WHERE cause LIKE 'import %' AND reason IS NULL), 'prices of imported orders are kept as such');
 SELECT * FROM finish();
 ROLLBACK;
