@@ -104,7 +104,7 @@ FROM (VALUES
 	('function', '{app,clerk,connector}', '{revise_quote,call_off,clone_order}'),
 	('function', '{clerk}', '{blanket_order}'),
 	('function', '{app,clerk}', '{recur_order,set_recurrence}'),
-	('function', '{clerk,connector}', '{run_recurring}'),
+	('function', '{clerk,connector}', '{run_recurring,retry_recurrence}'),
 	('function', '{app,clerk,finance,analyst,connector}', '{recurrence_due}'),
 	('view', '{app,clerk,finance,analyst}', '{recurrences,recurring_order}'),
 	('view', '{app,clerk,finance,analyst}', '{quotes,blanket_rest}'),

@@ -22,6 +22,7 @@
 PG_FUNCTION_INFO_V1(oms_recur_order);
 PG_FUNCTION_INFO_V1(oms_set_recurrence);
 PG_FUNCTION_INFO_V1(oms_run_recurring);
+PG_FUNCTION_INFO_V1(oms_retry_recurrence);
 
 /* How far from today dates may be: far more than anybody means. */
 #define MAX_DAYS 36525
@@ -37,6 +38,7 @@ enum
 	ST_TRY_LOCK,
 	ST_NEXT,
 	ST_COUNT,
+	ST_PERIOD,
 	ST_RESULT
 };
 
@@ -96,6 +98,12 @@ static OmsStatement statements[] = {
 	},
 	[ST_COUNT] = {
 		"UPDATE oms.recurrence SET next_period = $3 + 1 WHERE merchant_id = $1 AND recurrence_id = $2 AND next_period = $3",
+		3, {INT4OID, INT8OID, INT4OID}
+	},
+	/* Waits for who is running it. */
+	[ST_PERIOD] = {
+		"SELECT r.order_id, p.due_at, p.order_id FROM oms.recurrence r LEFT JOIN oms.recurrence_order p ON p.merchant_id = $1 "
+		"AND p.recurrence_id = $2 AND p.period_no = $3 WHERE r.merchant_id = $1 AND r.recurrence_id = $2 FOR NO KEY UPDATE OF r",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
 	[ST_RESULT] = {
@@ -361,4 +369,38 @@ oms_run_recurring(PG_FUNCTION_ARGS)
 	}
 	oms_end();
 	return (Datum) 0;
+}
+
+/* SQL: retry_recurrence(merchant, recurrence, period_no, request_key, actor, reason) */
+Datum
+oms_retry_recurrence(PG_FUNCTION_ARGS)
+{
+	int64		recurrence = oms_arg_int64(fcinfo, 1, "recurrence");
+	int32		period_no = oms_arg_int32(fcinfo, 2, "period_no");
+	OmsCall		call;
+	int64		result;
+
+	if (!oms_call_repeated(fcinfo, "retry_recurrence", 3, &call, &result))
+	{
+		Datum		values[9] = {Int32GetDatum(call.merchant), Int64GetDatum(recurrence), Int32GetDatum(period_no)};
+		Due			due = {call.merchant};
+
+		if (oms_run(&statements[ST_PERIOD], values, NULL) == 0)
+			oms_error_unknown("recurrence", call.merchant, recurrence);
+		if (oms_is_null(0, 2) || !oms_is_null(0, 3))
+			ereport(ERROR,
+					(errcode(OMS_STATE),
+					 errmsg("period %d of recurrence " INT64_FORMAT " was not refused", period_no, recurrence),
+					 oms_is_null(0, 2) ? errdetail("It was not tried yet.") : errdetail("Order " INT64_FORMAT " was placed for it.", oms_get_int64(0, 3)),
+					 errhint("View recurring_order has the periods that were.")));
+		due.source = oms_get_int64(0, 1);
+		values[3] = TimestampTzGetDatum(oms_get_int64(0, 2));
+		place_step(&due);
+		result = due.order_id;
+		values[4] = Int64GetDatum(result);
+		values[5] = TimestampTzGetDatum(oms_now());
+		oms_run_guarded(&statements[ST_RESULT], values, "      nnn");
+		oms_call_done(&call, result);
+	}
+	PG_RETURN_INT64(result);
 }

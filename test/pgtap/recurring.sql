@@ -1,6 +1,6 @@
 -- Recurring orders: one order a period, in the channel's time zone, at today's price, with a reference to its source.
 BEGIN;
-SELECT plan(52);
+SELECT plan(60);
 
 -- When periods are due: month ends, and clocks that change
 CREATE FUNCTION pg_temp.due(starts date, period text, every int, day int, at time, zone text, n int) RETURNS text LANGUAGE sql AS
@@ -61,6 +61,18 @@ SELECT is((SELECT string_agg(error_code, ' ') FROM oms.run_recurring(1)), 'OM001
 SET oms.test_clock = '2026-05-01 11:00+00';
 SELECT is_empty('SELECT * FROM oms.run_recurring(1)', 'then no more');
 SELECT is((SELECT state FROM oms.recurring_order WHERE recurrence_id = :r AND period_no = 3), 'given up', 'which is seen');
+
+-- A period that was given up is placed by hand; the refusal is raised, and all stays, while it is still in the way
+SELECT throws_ok(format('SELECT oms.retry_recurrence(1, %s, 3)', :r), 'OM001', NULL, 'still nothing there');
+SELECT is((SELECT concat_ws(' ', state, attempts) FROM oms.recurring_order WHERE recurrence_id = :r AND period_no = 3), 'given up 2', 'it stays given up');
+SELECT throws_ok(format('SELECT oms.retry_recurrence(1, %s, 2)', :r), 'OM008', NULL, 'not one that has its order');
+SELECT throws_ok(format('SELECT oms.retry_recurrence(1, %s, 9)', :r), 'OM008', NULL, 'nor one that is not due');
+SELECT throws_ok('SELECT oms.retry_recurrence(1, 987654, 1)', 'OM002', NULL, 'nor of none');
+SELECT oms.receive_stock(1, 1, 1, 2, 'opening') \g /dev/null
+SELECT oms.retry_recurrence(1, :r, 3, 'retry') AS late \gset
+SELECT is(oms.retry_recurrence(1, :r, 3, 'retry'), :late::bigint, 'now it is placed, once by key');
+SELECT is((SELECT concat_ws(' ', state, attempts, order_id) FROM oms.recurring_order WHERE recurrence_id = :r AND period_no = 3), format('placed 3 %s', :late), 'as the order of that period');
+SELECT is((SELECT concat_ws(' ', direction, kind, other_id) FROM oms.order_relation WHERE order_id = :late), format('from recurrence %s', :o), 'that refers to its source');
 
 -- Pause, missed runs, end
 SELECT oms.set_recurrence(1, :r, paused => true) \g /dev/null

@@ -1,6 +1,6 @@
 -- Splitting and merging orders: every sum stays, promises are never free between, and what forbids it.
 BEGIN;
-SELECT plan(65);
+SELECT plan(70);
 
 INSERT INTO oms.customer (merchant_id, customer_id, name) VALUES (1, 1, 'Ann'), (1, 2, 'Bob');
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West');
@@ -155,6 +155,23 @@ BEGIN
 END $$;
 SELECT is_empty('SELECT * FROM sum_of WHERE before <> after', 'sums, promises and money of all parts are those of the order');
 SELECT ok((SELECT count(*) FILTER (WHERE what = 'split') = 40 AND count(*) FILTER (WHERE what = 'merge') > 10 FROM sum_of), 'split and merged often enough');
+SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
+
+-- With a workflow of the merchant's: a part starts where its lifecycle starts in the workflow in force, the rest stays where it is
+SELECT oms.define_workflow(1, '{"name": "w", "states": [{"state": "new", "core": "placed"}, {"state": "ready", "core": "confirmed"}, {"state": "packing", "core": "confirmed"}, {"state": "sent", "core": "completed"}, {"state": "off", "core": "cancelled"}],
+	"transitions": [{"from": "new", "to": "ready", "action": "confirm"}, {"from": "ready", "to": "packing", "action": "start"}, {"from": "ready", "to": "sent", "action": "complete"}, {"from": "packing", "to": "sent", "action": "complete"},
+		{"from": "new", "to": "off", "action": "cancel"}, {"from": "ready", "to": "off", "action": "cancel"}, {"from": "packing", "to": "off", "action": "cancel"}]}') AS w \gset
+SELECT pg_temp.place('{"allocation": "none"}') AS before \gset
+SELECT oms.activate_workflow(1, :w) \g /dev/null
+CREATE FUNCTION pg_temp.at(o bigint) RETURNS text LANGUAGE sql AS $$ SELECT concat_ws(' ', coalesce(workflow_id::text, '-'), state, lifecycle) FROM oms.sales_order WHERE order_id = o $$;
+SELECT pg_temp.place('{"allocation": "none"}') AS o \gset
+SELECT oms.perform_action(1, :o, 'start') \g /dev/null
+SELECT pg_temp.split(:o, '1=1') AS part \gset
+SELECT is(pg_temp.at(:o) || ', ' || pg_temp.at(:part), format('%s packing confirmed, %1$s ready confirmed', :w), 'the part is at the first confirmed state');
+SELECT is(oms.perform_action(1, :part, 'start'), 'packing', 'and goes its own way');
+SELECT is(pg_temp.at(pg_temp.split(:before, '1=1')), format('%s ready confirmed', :w), 'a part of an order without a workflow gets the one in force');
+SELECT oms.merge_orders(1, :o, ARRAY[:part]) \g /dev/null
+SELECT is(pg_temp.at(:part), format('%s off cancelled', :w), 'an emptied order ends along its workflow');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 
 -- What verify() sees
