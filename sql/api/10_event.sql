@@ -117,3 +117,8 @@ CREATE FUNCTION oms.receive_message(merchant int, source text, id text, payload 
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_receive_message';
 COMMENT ON FUNCTION oms.receive_message(int, text, text, jsonb) IS 'Keeps what another system sent, once per (source, id): new the first time; repeated when it comes again; conflict when it comes with other content, which is kept beside the first. Act only on new. Raises OM002 (merchant), OM011';
+
+CREATE FUNCTION oms.purge_work(merchant int, before timestamptz, OUT tasks bigint, OUT messages bigint, OUT inbound bigint) RETURNS record
+	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'oms_purge_work';
+COMMENT ON FUNCTION oms.purge_work(int, timestamptz) IS 'Removes what is done since before an instant (UTC): tasks that are done, messages of completed or cancelled orders that are not waiting to be sent, and messages received that came last before it and without conflict. Kept: tasks ready, leased or dead, the sending of messages that are kept, conflicts to settle. Forgotten with them: dedup keys, the facts that were told, the ids that were received; so keep them longer than anybody repeats them. Returns how many of each. For the owner of oms alone. Raises OM002 (merchant), OM011';
