@@ -4,7 +4,11 @@ CREATE OR REPLACE VIEW oms.order_problem AS
 -- Told for a day that has passed, or that what waits will miss.
 SELECT o.merchant_id, o.order_id, 'late_risk' AS problem, d.due_at AS since,
 	CASE WHEN d.due_at < oms.clock() THEN 'the day has passed' ELSE format('units are expected on %s', to_char(d.expected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')) END AS detail
-FROM oms.sales_order o
+-- only what was told a day: by the tables that tell one
+FROM (SELECT p.merchant_id, p.order_id FROM oms.line_promise p
+	UNION SELECT u.merchant_id, u.order_id FROM oms.order_urgency u
+	UNION SELECT s.merchant_id, s.order_id FROM oms.order_schedule s) k
+JOIN oms.sales_order o ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
 CROSS JOIN LATERAL (
 	SELECT least(u.promised_at, s.ship_at, w.original_at) AS due_at, w.expected_at
 	FROM (SELECT min(p.original_at) AS original_at, max(p.promised_at) AS expected_at FROM oms.line_promise p
@@ -33,7 +37,7 @@ WHERE o.lifecycle NOT IN ('completed', 'cancelled') AND NOT o.on_hold
 	AND NOT EXISTS (SELECT 1 FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.backordered > 0)
 	AND NOT EXISTS (SELECT 1 FROM oms.order_schedule s WHERE s.merchant_id = o.merchant_id AND s.order_id = o.order_id AND s.reserved_at IS NULL)
 UNION ALL
--- More is shipped than is paid.
+-- More is shipped than is paid, and its day has passed.
 SELECT o.merchant_id, o.order_id, 'unpaid_shipped',
 	(SELECT min(s.shipped_at) FROM oms.shipment s WHERE s.merchant_id = o.merchant_id AND s.order_id = o.order_id),
 	format('%s shipped, %s paid (%s)', v.shipped, p.captured - p.charged_back, o.currency)
@@ -42,6 +46,9 @@ JOIN oms.payment_order p ON p.merchant_id = o.merchant_id AND p.order_id = o.ord
 CROSS JOIN LATERAL (SELECT sum(oms.units_share(l.total, l.ordered, 0, l.shipped, o.currency)) AS shipped
 	FROM oms.order_line l WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.shipped > 0) v
 WHERE o.fulfilment_state <> 'unfulfilled' AND o.payment_state IN ('none', 'pending', 'authorized', 'partial') AND p.captured - p.charged_back < v.shipped
+	-- what terms give time for is no problem before its day
+	AND (NOT EXISTS (SELECT FROM oms.order_term_part t WHERE t.merchant_id = o.merchant_id AND t.order_id = o.order_id)
+		OR EXISTS (SELECT FROM oms.payment_due d WHERE d.merchant_id = o.merchant_id AND d.order_id = o.order_id AND d.state = 'overdue'))
 UNION ALL
 -- Units that have no stock and do not wait for any.
 SELECT o.merchant_id, o.order_id, 'unallocated', o.placed_at,
@@ -63,7 +70,7 @@ WHERE h.released_at IS NULL AND h.kind = 'import';
 COMMENT ON VIEW oms.order_problem IS 'Orders with a problem, a row for each: there in the transaction that makes it, and gone in the one that ends it. Ask for one problem or one order';
 COMMENT ON COLUMN oms.order_problem.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_problem.order_id IS 'Order';
-COMMENT ON COLUMN oms.order_problem.problem IS 'late_risk (open past the day told, promised or to ship at, or expected after it); late (a milestone is not reached by the time its service level says, view order_clock); stuck (a task gave up, or no event for setting stuck_hours though nothing holds it and it waits for no stock); unpaid_shipped (the shipped units'' share of the total is more than was captured); unallocated (units neither promised nor backordered); mismatch (a payment beyond its limits or more than is owed, an imported order whose figures differ)';
+COMMENT ON COLUMN oms.order_problem.problem IS 'late_risk (open past the day told, promised or to ship at, or expected after it); late (a milestone is not reached by the time its service level says, view order_clock); stuck (a task gave up, or no event for setting stuck_hours though nothing holds it and it waits for no stock); unpaid_shipped (the shipped units'' share of the total is more than was captured; with payment terms, once a part is overdue); unallocated (units neither promised nor backordered); mismatch (a payment beyond its limits or more than is owed, an imported order whose figures differ)';
 COMMENT ON COLUMN oms.order_problem.since IS 'The day that is missed, else since when (UTC instant)';
 COMMENT ON COLUMN oms.order_problem.detail IS 'Units, amounts or reason';
 

@@ -1,6 +1,6 @@
 -- order_problem: each queue has the order in the transaction that makes the problem, and no more once it is ended.
 BEGIN;
-SELECT plan(18);
+SELECT plan(20);
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked'), (1, 2, 'B', 'Box', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 1000, 'opening') \g /dev/null
@@ -27,6 +27,14 @@ SELECT oms.record_payment_event(1, :pay, 'captured', 0.01, 'c2') \g /dev/null
 SELECT is(pg_temp.problems(:o), NULL, 'paid');
 SELECT oms.record_payment_event(1, :pay, 'captured', 5, 'c3') \g /dev/null
 SELECT matches(pg_temp.problems(:o), '^mismatch', 'paid too much');
+INSERT INTO oms.payment_term VALUES (1, 'net1', 'The next day');
+INSERT INTO oms.payment_term_part (merchant_id, code, part_no, event, share, days) VALUES (1, 'net1', 1, 'placed', 1, 1);
+SELECT pg_temp.place() AS t \gset
+SELECT oms.set_terms(1, :t, 'net1'), oms.ship_order(1, :t) \g /dev/null
+SELECT is(pg_temp.problems(:t), NULL, 'shipped on terms, it has time');
+SELECT set_config('oms.test_clock', (now() + interval '2 days')::text, true) \g /dev/null
+SELECT is(pg_temp.problems(:t), 'unpaid_shipped', 'until its day has passed');
+SELECT set_config('oms.test_clock', '', true) \g /dev/null
 
 -- Late
 SELECT oms.set_urgency(1, :p, 0, oms.clock() + interval '2 days') \g /dev/null
