@@ -67,3 +67,13 @@ OM002 no such payment, order or intent; OM008 gateway reference of another payme
 
 CREATE FUNCTION oms.payment_event_fold() RETURNS trigger LANGUAGE C AS 'MODULE_PATHNAME', 'oms_payment_event_fold';
 COMMENT ON FUNCTION oms.payment_event_fold() IS 'AFTER INSERT on payment_event: locks order and payment, folds the amounts, refuses what a kind does not have (OM011) and intents beyond the limits (OM007), makes the task, the event, and the states of refunds and order';
+
+CREATE FUNCTION oms.return_money(merchant int, order_id bigint, amount numeric DEFAULT NULL,
+		request_key text DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL)
+	RETURNS numeric LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'MODULE_PATHNAME', 'oms_return_money';
+COMMENT ON FUNCTION oms.return_money(int, bigint, numeric, text, text, text) IS
+'Gives money of an order back by whatever way is right, and all of the amount or nothing: what it has beyond what it owes is voided first, and refunded where it is captured; an amount beyond that is a refund granted by hand, of captured money alone. Over its payments by their refund ranks.
+merchant, order_id: the order. amount: in its currency; null: all that it has beyond what it owes. request_key: the same key again answers the first call. actor, reason: kept with intents and refunds.
+Returns how much of it is voided, in the order''s currency; the rest is refunded.
+OM002 no such order; OM005 a hold blocks refunds; OM007 nothing, or not so much, can be returned; OM010 request key used before with other content; OM011 argument missing or out of range; OM017 too large.';

@@ -243,7 +243,8 @@ SELECT s.merchant_id, s.order_id, s.currency, s.total, s.cancelled_total,
 	   greatest(s.total - s.cancelled_total - coalesce(r.granted, 0), 0)
 		   - coalesce(p.captured - p.charged_back - p.refunded - p.refund_pending + p.capture_pending, 0) AS due,
 	   coalesce(r.not_moved, 0) AS refund_due,
-	   s.payment_state
+	   s.payment_state,
+	   greatest(s.cancelled_total - s.total, 0) AS owed_to_customer
 FROM oms.sales_order s
 LEFT JOIN oms.payment_sum p ON p.merchant_id = s.merchant_id AND p.order_id = s.order_id
 LEFT JOIN (
@@ -257,6 +258,7 @@ COMMENT ON VIEW oms.payment_balance IS 'What each order owes and has paid, in it
 COMMENT ON COLUMN oms.payment_balance.granted IS 'Refunds granted, but for those of cancelled units (they are in cancelled_total) and of edits (they are in total)';
 COMMENT ON COLUMN oms.payment_balance.owed IS 'total - cancelled_total - granted, at least 0';
 COMMENT ON COLUMN oms.payment_balance.due IS 'Still to be captured: owed less what is or will be here; negative: more was taken than is owed';
+COMMENT ON COLUMN oms.payment_balance.owed_to_customer IS 'What we owe for an order whose credits are more than what it costs (its total is below 0): there is no payment to refund it from, so issue_store_credit() or pay it out; else 0';
 COMMENT ON COLUMN oms.payment_balance.refund_due IS 'Granted and not on its way: no captured money to take it from, or the gateway refused';
 
 CREATE OR REPLACE VIEW oms.refund_not_moved AS

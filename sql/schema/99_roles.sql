@@ -120,7 +120,7 @@ FROM (VALUES
 	('function', '{}', '{activate_tariff}'),
 	-- Payments
 	('function', '{app,clerk,finance,connector}', '{authorize,capture,void,request_payment}'),
-	('function', '{clerk,finance}', '{refund,request_refund}'),
+	('function', '{clerk,finance}', '{refund,request_refund,return_money}'),
 	('function', '{clerk,finance,connector}', '{reauthorize,expire_authorizations}'),
 	('view', '{clerk,finance,analyst,connector}', '{authorization_expiry}'),
 	('function', '{app,clerk,finance,connector}', '{split_payment,pay_with_credit,credit_balance,new_code}'),
@@ -175,7 +175,7 @@ FROM (VALUES
 	('view', '{}', '{verify_transfer,verify_count,verify_item}'),
 	('function', '{}', '{item_kind_guard}'),
 	-- The owner alone
-	('function', '{}', '{install,set_setting,define_workflow,activate_workflow,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_holds}'),
+	('function', '{}', '{install,set_setting,define_workflow,activate_workflow,grant_role,revoke_role,refresh_roles,purge_events,purge_requests,purge_work,purge_holds}'),
 	-- Internal
 	('function', '{}', '{guard_append_only,guard_command_only,guard_parent,config_changed,setting_guard,event_position,message_template_guard,kit_component_guard,merchant_seed,track_secret_seed}'),
 	('function', '{}', '{stock_guard,stock_gate,stock_movement_apply,reservation_gate,stock_hold_gate,sales_order_guard,sales_order_moved,order_line_guard,order_line_refresh,order_hold_refresh,map_lines,map_units}'),

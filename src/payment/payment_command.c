@@ -9,6 +9,7 @@
 
 #include "core/guard.h"
 #include "core/request.h"
+#include "payment/payment.h"
 #include "payment/refund.h"
 
 PG_FUNCTION_INFO_V1(oms_authorize);
@@ -16,6 +17,7 @@ PG_FUNCTION_INFO_V1(oms_capture);
 PG_FUNCTION_INFO_V1(oms_void);
 PG_FUNCTION_INFO_V1(oms_refund);
 PG_FUNCTION_INFO_V1(oms_request_refund);
+PG_FUNCTION_INFO_V1(oms_return_money);
 
 enum
 {
@@ -334,4 +336,73 @@ oms_request_refund(PG_FUNCTION_ARGS)
 				 errhint("See views oms.refund_not_moved and oms.payment_detail.")));
 	oms_call_done(&call, refund_id);
 	PG_RETURN_INT64(refund_id);
+}
+
+/*
+ * return_money(merchant, order_id, amount, request_key, actor, reason): gives
+ * back by whatever way is right.  What the order has beyond what it owes is
+ * voided, and refunded where it is captured; the rest is a refund granted by
+ * hand, of captured money alone.  Answers how much is voided.  Raises OM002,
+ * OM005, OM007, OM010, OM011, OM017.
+ */
+Datum
+oms_return_money(PG_FUNCTION_ARGS)
+{
+	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
+	OmsCall		call;
+	OmsOrderHead head;
+	OmsPaymentBalance before;
+	OmsPaymentBalance after;
+	OmsRefund	refund = {0};
+	int64		amount;
+	int64		over;
+	int64		voided;
+
+	if (oms_call_repeated(fcinfo, "return_money", 3, &call, &voided))
+	{
+		/* kept in minor units */
+		oms_begin();
+		oms_order_lock(call.merchant, order_id, &head);
+		oms_end();
+		PG_RETURN_DATUM(oms_scaled_to_numeric(voided, head.exponent));
+	}
+	oms_order_lock(call.merchant, order_id, &head);
+	oms_order_require_no_hold(&head, "refund");
+	amount = oms_arg_amount(fcinfo, 2, "amount", head.exponent);
+	oms_payment_balance(&head, &before);
+	over = Max(before.capturable - before.due - before.refund_due, 0);
+	if (amount < 0)
+		amount = over;
+	if (amount <= 0)
+		ereport(ERROR,
+				(errcode(OMS_LIMIT),
+				 errmsg("order " INT64_FORMAT " has no money beyond what it owes", order_id),
+				 errhint("Give an amount to return more: see view oms.payment_balance.")));
+	if (over > 0)
+		refund.amount = amount - oms_payment_void_or_refund(&head, Min(amount, over), "return_money", order_id, call.actor, call.reason);
+	else
+		refund.amount = amount;
+	oms_payment_balance(&head, &after);
+	voided = before.capturable - after.capturable;
+	if (refund.amount > 0)
+	{
+		int64		room = after.captured - after.charged_back - after.refunded - after.refund_pending - after.refund_due;
+		int64		refund_id;
+
+		if (refund.amount > room)
+			ereport(ERROR,
+					(errcode(OMS_LIMIT),
+					 errmsg("%s cannot be returned for order " INT64_FORMAT, oms_money_text(amount, head.exponent), order_id),
+					 errdetail("%s are authorized beyond what it owes, %s are captured and not refunded or granted.",
+							   oms_money_text(voided, head.exponent), oms_money_text(Max(room, 0), head.exponent)),
+					 errhint("What it owes and is only authorized becomes less by an edit or a cancellation.")));
+		refund.cause = "manual";
+		refund.tax = manual_tax(&head, refund.amount);
+		refund.actor = call.actor;
+		refund.reason = call.reason;
+		refund_id = oms_refund_grant(&head, &refund);
+		(void) oms_refund_move(&head, refund_id, refund.amount, call.actor);
+	}
+	oms_call_done(&call, voided);
+	PG_RETURN_DATUM(oms_scaled_to_numeric(voided, head.exponent));
 }
