@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS oms.supply_item (
 	merchant_id	int NOT NULL,
 	item_id		bigint NOT NULL,
 	revision	bigint NOT NULL DEFAULT 0,
+	last_placed_at	timestamptz,
 	PRIMARY KEY (merchant_id, item_id),
 	FOREIGN KEY (merchant_id, item_id) REFERENCES oms.item
 ) WITH (fillfactor = 50);
@@ -11,6 +12,7 @@ COMMENT ON TABLE oms.supply_item IS 'Items that have, or had, supply lines. The 
 COMMENT ON COLUMN oms.supply_item.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.supply_item.item_id IS 'Item';
 COMMENT ON COLUMN oms.supply_item.revision IS 'How often promises of the item were looked at';
+COMMENT ON COLUMN oms.supply_item.last_placed_at IS 'No order that waits for the item was placed later (UTC instant; -infinity: nobody waits): who is placed after it need not be compared with all others; null: not known';
 
 CREATE TABLE IF NOT EXISTS oms.line_promise (
 	merchant_id	int NOT NULL,

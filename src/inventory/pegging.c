@@ -24,7 +24,10 @@ enum
 {
 	ST_SHELF,
 	ST_SUPPLY,
-	ST_WAITING
+	ST_WAITING,
+	ST_IS_LAST,
+	ST_AHEAD,
+	ST_OWN
 };
 
 static OmsStatement statements[] = {
@@ -43,7 +46,7 @@ static OmsStatement statements[] = {
 		"WITH RECURSIVE k AS (SELECT $2 AS item_id UNION "
 		"SELECT c.kit_id FROM k JOIN oms.kit_component c ON c.merchant_id = $1 AND c.item_id = k.item_id) "
 		"SELECT l.order_id, l.line_no, o.channel_id, l.backordered::bigint * coalesce(c.per_unit, 1), c.item_id IS NOT NULL, "
-		"p.order_id IS NOT NULL, coalesce(p.promised_at, 'infinity'), coalesce(p.original_at, 'infinity'), coalesce(r.available_at, 'infinity') "
+		"p.order_id IS NOT NULL, coalesce(p.promised_at, 'infinity'), coalesce(p.original_at, 'infinity'), coalesce(r.available_at, 'infinity'), o.placed_at "
 		"FROM oms.order_line l "
 		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = l.order_id "
 		"LEFT JOIN oms.order_line_component c ON c.merchant_id = $1 AND c.order_id = l.order_id AND c.line_no = l.line_no AND c.item_id = $2 "
@@ -57,6 +60,32 @@ static OmsStatement statements[] = {
 		"ORDER BY CASE WHEN $3 = 'priority' THEN -coalesce(u.priority, 0)::bigint ELSE 0 END, "
 		"CASE WHEN $3 = 'promise' THEN coalesce(u.promised_at, p.original_at, 'infinity') END, o.placed_at, l.order_id, l.line_no",
 		3, {INT4OID, INT8OID, TEXTOID}
+	},
+	/* Placed now, after the latest of those who were told, and nobody with a later number is there. */
+	[ST_IS_LAST] = {
+		"SELECT coalesce(s.last_placed_at <= o.placed_at, false) AND o.placed_at >= $4 AND NOT EXISTS (SELECT FROM oms.order_line l "
+		"WHERE l.merchant_id = $1 AND l.item_id = $2 AND l.backordered > 0 AND l.order_id > $3) "
+		"AND NOT EXISTS (SELECT FROM oms.kit_component WHERE merchant_id = $1 AND item_id = $2) "
+		"AND NOT EXISTS (SELECT FROM (SELECT location_id FROM oms.stock WHERE merchant_id = $1 AND item_id = $2 UNION "
+		"SELECT location_id FROM oms.supply_line WHERE merchant_id = $1 AND item_id = $2 AND received + closed < ordered) p "
+		"CROSS JOIN oms.channel c WHERE c.merchant_id = $1 AND NOT EXISTS (SELECT FROM oms.channel_location x "
+		"WHERE x.merchant_id = $1 AND x.channel_id = c.channel_id AND x.location_id = p.location_id)) "
+		"FROM oms.supply_item s, oms.sales_order o WHERE s.merchant_id = $1 AND s.item_id = $2 AND o.merchant_id = $1 AND o.order_id = $3",
+		4, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID}
+	},
+	[ST_AHEAD] = {
+		"SELECT coalesce(sum(backordered), 0)::bigint FROM oms.order_line WHERE merchant_id = $1 AND item_id = $2 AND backordered > 0 AND order_id <> $3",
+		3, {INT4OID, INT8OID, INT8OID}
+	},
+	[ST_OWN] = {
+		"SELECT l.order_id, l.line_no, o.channel_id, l.backordered::bigint, false, p.order_id IS NOT NULL, coalesce(p.promised_at, 'infinity'), "
+		"coalesce(p.original_at, 'infinity'), coalesce(r.available_at, 'infinity'), o.placed_at FROM oms.order_line l "
+		"JOIN oms.sales_order o ON o.merchant_id = $1 AND o.order_id = $3 "
+		"LEFT JOIN oms.line_promise p ON p.merchant_id = $1 AND p.order_id = $3 AND p.line_no = l.line_no "
+		"LEFT JOIN oms.preorder_line q ON q.merchant_id = $1 AND q.order_id = $3 AND q.line_no = l.line_no "
+		"LEFT JOIN oms.preorder r ON r.merchant_id = $1 AND r.preorder_id = q.preorder_id "
+		"WHERE l.merchant_id = $1 AND l.order_id = $3 AND l.item_id = $2 AND l.backordered > 0 ORDER BY l.line_no",
+		3, {INT4OID, INT8OID, INT8OID}
 	},
 };
 
@@ -102,13 +131,11 @@ read_supplies(OmsPegging *pegging, int32 merchant, int64 item, bool read_only)
 }
 
 static void
-read_waiting(OmsPegging *pegging, int32 merchant, int64 item, bool read_only)
+read_waiting(OmsPegging *pegging, int statement, Datum *values, bool read_only)
 {
-	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(item)};
 	uint64		i;
 
-	values[2] = CStringGetTextDatum(oms_setting(merchant, 0, "backorder_fill"));
-	pegging->nwaiting = (int) run(read_only, ST_WAITING, values);
+	pegging->nwaiting = (int) run(read_only, statement, values);
 	pegging->waiting = palloc_extended((pegging->nwaiting + 1) * sizeof(OmsWaiting), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (i = 0; i < pegging->nwaiting; i++)
 	{
@@ -123,6 +150,7 @@ read_waiting(OmsPegging *pegging, int32 merchant, int64 item, bool read_only)
 		waiting->promised_at = oms_get_int64(i, 7);
 		waiting->original_at = oms_get_int64(i, 8);
 		waiting->available_at = oms_get_int64(i, 9);
+		waiting->placed_at = oms_get_int64(i, 10);
 	}
 }
 
@@ -161,18 +189,15 @@ serves(const OmsChannel *channel, int32 location)
 	return false;
 }
 
-OmsPegging *
-oms_pegging(int32 merchant, int64 item, bool read_only)
+/* Gives each line, in their order, the earliest units that none before has. */
+static void
+peg(OmsPegging *pegging, int32 merchant)
 {
-	OmsPegging *pegging = palloc0(sizeof(OmsPegging));
 	int			first = 0;
 	int			maxpegs;
 	int			i;
 	int			j;
 
-	read_supplies(pegging, merchant, item, read_only);
-	read_waiting(pegging, merchant, item, read_only);
-	serve_deficits(pegging);
 	/* Each peg ends a line or a supply, unless locations stand between. */
 	maxpegs = pegging->nwaiting + pegging->nsupplies + 1;
 	pegging->pegs = palloc_extended(maxpegs * sizeof(OmsPeg), MCXT_ALLOC_HUGE);
@@ -205,6 +230,48 @@ oms_pegging(int32 merchant, int64 item, bool read_only)
 		if (open > 0)
 			TIMESTAMP_NOEND(waiting->ready);
 	}
+}
+
+OmsPegging *
+oms_pegging(int32 merchant, int64 item, bool read_only)
+{
+	OmsPegging *pegging = palloc0(sizeof(OmsPegging));
+	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(item)};
+
+	read_supplies(pegging, merchant, item, read_only);
+	values[2] = CStringGetTextDatum(oms_setting(merchant, 0, "backorder_fill"));
+	read_waiting(pegging, ST_WAITING, values, read_only);
+	serve_deficits(pegging);
+	peg(pegging, merchant);
+	return pegging;
+}
+
+OmsPegging *
+oms_pegging_last(int32 merchant, int64 item, int64 order_id)
+{
+	OmsPegging *pegging;
+	Datum		values[4] = {Int32GetDatum(merchant), Int64GetDatum(item), Int64GetDatum(order_id), TimestampTzGetDatum(oms_now())};
+	int64		ahead;
+	int			i;
+
+	if (strcmp(oms_setting(merchant, 0, "backorder_fill"), "oldest") != 0)
+		return NULL;
+	if (oms_run(&statements[ST_IS_LAST], values, NULL) == 0 || !oms_get_bool(0, 1))
+		return NULL;
+	pegging = palloc0(sizeof(OmsPegging));
+	read_supplies(pegging, merchant, item, false);
+	oms_run(&statements[ST_AHEAD], values, NULL);
+	ahead = oms_get_int64(0, 1);
+	read_waiting(pegging, ST_OWN, values, false);
+	serve_deficits(pegging);
+	for (i = 0; i < pegging->nsupplies; i++)
+	{
+		int64		units = Min(ahead, pegging->supplies[i].left);
+
+		pegging->supplies[i].left -= units;
+		ahead -= units;
+	}
+	peg(pegging, merchant);
 	return pegging;
 }
 

@@ -22,6 +22,7 @@ PG_FUNCTION_INFO_V1(oms_renew_promises);
 enum
 {
 	ST_LOCK_ITEMS,
+	ST_LATEST,
 	ST_OPEN_ITEMS,
 	ST_PARTS,
 	ST_STORE,
@@ -31,11 +32,17 @@ enum
 };
 
 static OmsStatement statements[] = {
-	/* Changed, not only locked: REPEATABLE READ must not tell from what it saw before. */
+	/* Changed, not only locked: REPEATABLE READ must not tell from what it saw before.  Orders that begin to wait may be the latest. */
 	[ST_LOCK_ITEMS] = {
 		"WITH s AS (SELECT item_id FROM oms.supply_item WHERE merchant_id = $1 AND item_id = ANY ($2) ORDER BY item_id FOR NO KEY UPDATE) "
-		"UPDATE oms.supply_item i SET revision = i.revision + 1 FROM s WHERE i.merchant_id = $1 AND i.item_id = s.item_id",
-		2, {INT4OID, INT8ARRAYOID}
+		"UPDATE oms.supply_item i SET revision = i.revision + 1, last_placed_at = CASE WHEN i.last_placed_at IS NOT NULL THEN greatest("
+		"i.last_placed_at, (SELECT max(placed_at) FROM oms.sales_order WHERE merchant_id = $1 AND order_id = ANY ($3))) END "
+		"FROM s WHERE i.merchant_id = $1 AND i.item_id = s.item_id",
+		3, {INT4OID, INT8ARRAYOID, INT8ARRAYOID}
+	},
+	[ST_LATEST] = {
+		"UPDATE oms.supply_item SET last_placed_at = $3 WHERE merchant_id = $1 AND item_id = $2 AND last_placed_at IS DISTINCT FROM $3",
+		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[ST_OPEN_ITEMS] = {
 		"SELECT DISTINCT item_id FROM oms.supply_line WHERE merchant_id = $1 AND item_id = ANY ($2) AND received + closed < ordered ORDER BY 1",
@@ -181,15 +188,31 @@ wait_for_other_parts(int32 merchant, int64 item, OmsPegging *pegging)
 	}
 }
 
-/* Tells who waits for an item what has changed for him; returns how many were told. */
+/*
+ * Tells who waits for an item what has changed for him; of one order (unless
+ * 0), whose lines have just begun to wait, its lines alone where nobody waits
+ * after them.  Returns how many were told.
+ */
 static int64
-tell(int32 merchant, int64 item)
+tell(int32 merchant, int64 item, int64 order_id)
 {
-	OmsPegging *pegging = oms_pegging(merchant, item, false);
+	OmsPegging *pegging = order_id != 0 ? oms_pegging_last(merchant, item, order_id) : NULL;
 	int64		told = 0;
 	int			i;
 
-	wait_for_other_parts(merchant, item, pegging);
+	if (pegging == NULL)
+	{
+		TimestampTz latest;
+		Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(item)};
+
+		pegging = oms_pegging(merchant, item, false);
+		wait_for_other_parts(merchant, item, pegging);
+		TIMESTAMP_NOBEGIN(latest);
+		for (i = 0; i < pegging->nwaiting; i++)
+			latest = Max(latest, pegging->waiting[i].placed_at);
+		values[2] = TimestampTzGetDatum(latest);
+		oms_run_guarded(&statements[ST_LATEST], values, NULL);
+	}
 	for (i = 0; i < pegging->nwaiting; i++)
 	{
 		const OmsWaiting *line = &pegging->waiting[i];
@@ -221,14 +244,14 @@ read_items(int statement, Datum *values, const char *nulls, int *n)
 int64
 oms_promise_items(int32 merchant, const int64 *items, int n)
 {
-	Datum		values[2] = {Int32GetDatum(merchant), oms_int8_array(items, n)};
+	Datum		values[3] = {Int32GetDatum(merchant), oms_int8_array(items, n), oms_int8_array(NULL, 0)};
 	int64		told = 0;
 	int			i;
 
 	oms_begin();
 	oms_run_guarded(&statements[ST_LOCK_ITEMS], values, NULL);
 	for (i = 0; i < n; i++)
-		told += tell(merchant, items[i]);
+		told += tell(merchant, items[i], 0);
 	oms_end();
 	return told;
 }
@@ -239,6 +262,7 @@ oms_promise_waiting(int32 merchant, OmsWaitingLine *lines, int n, bool strict)
 	int64	   *orders = palloc((n + 1) * sizeof(int64));
 	int32	   *numbers = palloc((n + 1) * sizeof(int32));
 	bool		preorders = false;
+	int64		order_id = n > 0 ? lines[0].order_id : 0;
 	OmsWaiting *preordered;
 	Datum		values[3];
 	int64	   *items;
@@ -252,6 +276,8 @@ oms_promise_waiting(int32 merchant, OmsWaitingLine *lines, int n, bool strict)
 		orders[i] = lines[i].order_id;
 		numbers[i] = lines[i].line_no;
 		preorders = preorders || lines[i].preorder != 0;
+		if (lines[i].order_id != order_id)
+			order_id = 0;
 	}
 	if (preorders)
 		oms_preorder_count(merchant, lines, n, strict);
@@ -261,13 +287,13 @@ oms_promise_waiting(int32 merchant, OmsWaitingLine *lines, int n, bool strict)
 	items = read_items(ST_ITEMS_OF_LINES, values, NULL, &nitems);
 	if (nitems > 0)
 	{
-		Datum		locked[2] = {Int32GetDatum(merchant), oms_int8_array(items, nitems)};
+		Datum		locked[3] = {Int32GetDatum(merchant), oms_int8_array(items, nitems), values[1]};
 
 		/* Locked before looking whether anything is to come; where nothing is, there is nothing to tell. */
 		oms_run_guarded(&statements[ST_LOCK_ITEMS], locked, NULL);
 		items = read_items(ST_OPEN_ITEMS, locked, NULL, &nitems);
 		for (i = 0; i < nitems; i++)
-			tell(merchant, items[i]);
+			(void) tell(merchant, items[i], order_id);
 	}
 	rows = preorders ? (int) oms_run(&statements[ST_PREORDERED], values, NULL) : 0;
 	preordered = palloc0((rows + 1) * sizeof(OmsWaiting));

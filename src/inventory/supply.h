@@ -30,6 +30,7 @@ typedef struct OmsWaiting
 	TimestampTz promised_at;	/* infinity: none */
 	TimestampTz original_at;	/* infinity: none */
 	TimestampTz available_at;	/* of its preorder; infinity: none */
+	TimestampTz placed_at;
 } OmsWaiting;
 
 typedef struct OmsPeg
@@ -55,6 +56,15 @@ typedef struct OmsPegging
  * once.  read_only: by the snapshot of the calling query.
  */
 extern OmsPegging *oms_pegging(int32 merchant, int64 item, bool read_only);
+
+/*
+ * The same for lines of one order that come after everybody who waits for the
+ * item: they alone are in the result, those before are a sum.  Null where that
+ * cannot be told so: another rule than oldest, an order that is not placed now
+ * or not the last, kits with the item, or channels that are not all served
+ * where it is.  The item's row of supply_item is locked.
+ */
+extern OmsPegging *oms_pegging_last(int32 merchant, int64 item, int64 order_id);
 
 /*
  * promise.c: tells lines that wait for these items when they will be served,
