@@ -3,7 +3,7 @@
 CREATE FUNCTION oms.allowed_actions(merchant int, order_id bigint) RETURNS TABLE (action text, allowed boolean, reason text)
 	LANGUAGE C STABLE SECURITY DEFINER ROWS 20 SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_allowed_actions';
-COMMENT ON FUNCTION oms.allowed_actions(int, bigint) IS 'What can be done with the order now: a row for each command, whether its state lets it, and if not, why (the hold that blocks it, or what is missing). No rows when the merchant has no such order. Raises OM011';
+COMMENT ON FUNCTION oms.allowed_actions(int, bigint) IS 'What can be done with the order now: a row for each command, whether its state lets it, and if not, why (the hold that blocks it, what is missing, or what its workflow says: guards, rights, and hooks before that are not volatile). No rows when the merchant has no such order. Raises OM011';
 CREATE FUNCTION oms.fulfilment_actions(merchant int, fulfilment bigint) RETURNS TABLE (action text, allowed boolean, reason text)
 	LANGUAGE C STABLE SECURITY DEFINER ROWS 6 SET search_path = pg_catalog, pg_temp
 	AS 'MODULE_PATHNAME', 'oms_fulfilment_actions';

@@ -26,7 +26,9 @@ enum
 
 /*
  * Of the order $1, $2: o its row, what holds block and its money; l its lines;
- * f its open fulfilments, with what the shipment policy keeps from leaving.
+ * f its open fulfilments, with what the shipment policy keeps from leaving, or
+ * the workflow where the last unit leaves with it.  A CTE u comes before them:
+ * why the order would not be completed, where its workflow is against it.
  */
 #define OF_ORDER \
 	"o AS (" \
@@ -52,7 +54,7 @@ enum
 	" FROM oms.order_line l LEFT JOIN oms.item i ON i.merchant_id = l.merchant_id AND i.item_id = l.item_id " \
 	" WHERE l.merchant_id = $1 AND l.order_id = $2), " \
 	"s AS (" \
-	" SELECT coalesce(sum(live - shipped), 0) AS open, coalesce(sum(shipped - return_requested - returned), 0) AS returnable, " \
+	" SELECT coalesce(sum(live - shipped), 0) AS open, coalesce(sum(live - shipped) FILTER (WHERE service), 0) AS open_services, coalesce(sum(shipped), 0) AS shipped, coalesce(sum(shipped - return_requested - returned), 0) AS returnable, " \
 	"  coalesce(bool_or(live > picked), false) AS cancellable, " \
 	"  coalesce(bool_or(service AND live > shipped), false) AS services, " \
 	"  coalesce(bool_or(NOT service AND live > packed), false) AS unpacked, " \
@@ -65,11 +67,12 @@ enum
 	"  EXISTS (SELECT FROM oms.carton c WHERE c.merchant_id = $1 AND c.fulfilment_id = f.fulfilment_id AND c.state = 'open') AS packed, " \
 	"  CASE WHEN o.policy = 'order_complete' AND s.unpacked THEN 'the order is shipped complete only' " \
 	"   WHEN o.policy = 'line_complete' AND bool_or(fl.packed > fl.shipped AND l.live > l.packed) " \
-	"   THEN 'lines are shipped complete only' END AS waits " \
+	"   THEN 'lines are shipped complete only' " \
+	"   WHEN sum(fl.packed - fl.shipped) = s.open THEN u.complete END AS waits " \
 	" FROM oms.fulfilment f " \
 	" JOIN oms.fulfilment_line fl ON fl.merchant_id = f.merchant_id AND fl.fulfilment_id = f.fulfilment_id " \
-	" JOIN l ON l.line_no = fl.line_no CROSS JOIN o CROSS JOIN s " \
-	" WHERE f.merchant_id = $1 AND f.order_id = $2 GROUP BY f.fulfilment_id, f.state, o.policy, s.unpacked) "
+	" JOIN l ON l.line_no = fl.line_no CROSS JOIN o CROSS JOIN s CROSS JOIN u " \
+	" WHERE f.merchant_id = $1 AND f.order_id = $2 GROUP BY f.fulfilment_id, f.state, o.policy, s.unpacked, s.open, u.complete) "
 
 /* From a (no, action, step, obstacle): the answer, with the holds that block each step. */
 #define ANSWER \
@@ -84,9 +87,9 @@ static OmsStatement statements[] = {
 		"SELECT workflow_id, state FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 AND workflow_id IS NOT NULL",
 		2, {INT4OID, INT8OID}
 	},
-	/* $3 to $5: the actions of the order's workflow, the lifecycle that each leads to, null for the same, and why it does not; $6: why it is not cancelled, $7: not reopened */
+	/* $3 to $5: the actions of the order's workflow, the lifecycle that each leads to, null for the same, and why it does not; $6: why it is not cancelled, $7: not reopened, $8: not completed */
 	[ST_ORDER] = {
-		"WITH " OF_ORDER ", p AS ("
+		"WITH u (complete) AS (SELECT $8), " OF_ORDER ", p AS ("
 		" SELECT coalesce(bool_or(p.capturable > 0), false) AS capturable, coalesce(bool_or(p.refundable > 0), false) AS refundable "
 		" FROM oms.payment_detail p WHERE p.merchant_id = $1 AND p.order_id = $2), "
 		"w AS ("
@@ -108,7 +111,7 @@ static OmsStatement statements[] = {
 		" FROM o CROSS JOIN s CROSS JOIN unnest($3, $4, $5) t (action, core, obstacle) "
 		" UNION ALL "
 		" SELECT v.no, v.action, v.step, v.obstacle "
-		" FROM o CROSS JOIN s CROSS JOIN p CROSS JOIN w CROSS JOIN plan CROSS JOIN LATERAL (VALUES "
+		" FROM o CROSS JOIN s CROSS JOIN u CROSS JOIN p CROSS JOIN w CROSS JOIN plan CROSS JOIN LATERAL (VALUES "
 		"  (20, 'authorize', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' "
 		"   WHEN o.unsecured <= 0 THEN 'nothing is due that is not authorized' END), "
 		"  (21, 'capture', 'capture', CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' "
@@ -121,13 +124,16 @@ static OmsStatement statements[] = {
 		"  (33, 'ship', 'ship', CASE WHEN NOT w.to_ship THEN 'nothing is packed and not shipped' "
 		"   WHEN NOT w.shippable THEN w.waits ELSE o.not_live END), "
 		"  (34, 'ship_order', 'pick ship', coalesce(o.not_live, CASE WHEN o.policy = 'order_complete' AND s.short THEN plan.obstacle "
-		"   WHEN NOT (w.to_pick OR w.to_pack OR w.to_ship OR s.services) THEN plan.obstacle END)), "
+		"   WHEN NOT (w.to_pick OR w.to_pack OR w.to_ship OR s.services) THEN plan.obstacle END, "
+		"   CASE WHEN NOT s.short THEN u.complete END)), "
 		"  (35, 'complete_services', 'ship', coalesce(o.not_live, CASE WHEN NOT s.services THEN 'no service is open' "
-		"   WHEN o.policy = 'order_complete' AND s.unpacked THEN 'the order is shipped complete only' END)), "
+		"   WHEN o.policy = 'order_complete' AND s.unpacked THEN 'the order is shipped complete only' "
+		"   WHEN s.open = s.open_services THEN u.complete END)), "
 		"  (40, 'request_return', NULL, CASE WHEN s.returnable <= 0 THEN 'nothing is shipped and not returned' END), "
 		"  (50, 'hold', NULL, CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' END), "
 		"  (51, 'release_hold', NULL, CASE WHEN NOT o.on_hold AND o.held = '{}' THEN 'no hold is open' END), "
-		"  (60, 'cancel_line', 'cancel', CASE WHEN NOT s.cancellable THEN 'all units are picked, shipped or cancelled' END), "
+		"  (60, 'cancel_line', 'cancel', CASE WHEN NOT s.cancellable THEN 'all units are picked, shipped or cancelled' "
+		"   WHEN s.open = 1 THEN CASE WHEN s.shipped > 0 THEN u.complete ELSE $6 END END), "
 		"  (61, 'cancel_order', 'cancel', coalesce(o.closed, CASE WHEN o.fulfilment_state <> 'unfulfilled' THEN 'units were shipped' END, $6)), "
 		"  (62, 'reopen_order', CASE o.lifecycle WHEN 'completed' THEN 'edit confirm' ELSE 'edit' END, coalesce($7, CASE WHEN o.workflow_id IS NULL "
 		"   AND NOT EXISTS (SELECT FROM oms.transition t WHERE t.merchant_id = $1 AND t.from_state = o.lifecycle AND t.to_state = "
@@ -136,13 +142,13 @@ static OmsStatement statements[] = {
 		"  (71, 'confirm_edit', 'edit', coalesce(o.closed, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)), "
 		"  (72, 'decline_edit', NULL, CASE WHEN o.edit IS NULL THEN 'no edit is open' END)) v (no, action, step, obstacle)) "
 		ANSWER,
-		7, {INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID}
+		8, {INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[ST_ORDER_OF] = {
 		"SELECT order_id FROM oms.fulfilment WHERE merchant_id = $1 AND fulfilment_id = $2", 2, {INT4OID, INT8OID}
 	},
 	[ST_FULFILMENT] = {
-		"WITH " OF_ORDER ", "
+		"WITH u (complete) AS (SELECT $4), " OF_ORDER ", "
 		"a (no, action, step, obstacle) AS ("
 		" SELECT v.no, v.action, v.step, v.obstacle FROM o CROSS JOIN f CROSS JOIN LATERAL (VALUES "
 		"  (10, 'confirm_pick', 'pick', coalesce(o.not_live, CASE WHEN f.to_pick <= 0 THEN 'nothing is planned and not picked' END)), "
@@ -153,7 +159,7 @@ static OmsStatement statements[] = {
 		"  (40, 'cancel_fulfilment', NULL, CASE WHEN f.state IN ('shipped', 'cancelled') THEN 'it is ' || f.state END)) "
 		"  v (no, action, step, obstacle) WHERE f.fulfilment_id = $3) "
 		ANSWER,
-		3, {INT4OID, INT8OID, INT8OID}
+		4, {INT4OID, INT8OID, INT8OID, TEXTOID}
 	},
 };
 
@@ -191,18 +197,42 @@ text_array(const char **texts, int n)
 	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Parameters $3 to $7 of the statement: what the workflow says of each action, for this caller now. */
+/*
+ * Why the order does not leave a state by an action or to a lifecycle, for this
+ * caller now; null: it does, and core is the lifecycle that it would have.
+ */
+static const char *
+obstacle_to(int32 merchant, int64 order_id, int32 workflow_id, int from, const char *lifecycle, const char *action, const char **core)
+{
+	const char *why = NULL;
+	int			chosen = oms_workflow_choose(oms_workflow(merchant, workflow_id), merchant, order_id, from, -1, lifecycle, action, &why);
+	const OmsWorkflow *workflow = oms_workflow(merchant, workflow_id);
+
+	if (chosen < 0)
+		return why;
+	if (core != NULL)
+		*core = pstrdup(workflow->states[workflow->transitions[chosen].to].core);
+	return oms_transition_foreseen(workflow, &workflow->transitions[chosen], merchant, order_id);
+}
+
+static void
+set_obstacle(const char *obstacle, Datum *value, char *null)
+{
+	*null = obstacle == NULL ? 'n' : ' ';
+	*value = obstacle == NULL ? (Datum) 0 : CStringGetTextDatum(obstacle);
+}
+
+/* Parameters $3 to $8 of the statement: what the workflow says of each action, for this caller now. */
 static void
 workflow_actions(int32 merchant, int64 order_id, int32 workflow_id, const char *state, Datum *values, char *nulls)
 {
 	const OmsWorkflow *workflow = oms_workflow(merchant, workflow_id);
 	int			from = oms_workflow_state(workflow, state);
 	int			max = workflow->ntransitions;
+	const char *present = pstrdup(workflow->states[from].core);
 	const char **actions = palloc((max + 1) * sizeof(char *));
 	const char **cores = palloc((max + 1) * sizeof(char *));
 	const char **obstacles = palloc((max + 1) * sizeof(char *));
-	const char *why = NULL;
-	const char *core;
 	int			n = 0;
 
 	for (int i = 0; i < max; i++)
@@ -217,43 +247,29 @@ workflow_actions(int32 merchant, int64 order_id, int32 workflow_id, const char *
 	}
 	for (int i = 0; i < n; i++)
 	{
-		int			chosen;
-
-		obstacles[i] = cores[i] = NULL;
-		chosen = oms_workflow_choose(workflow, merchant, order_id, from, -1, NULL, actions[i], &obstacles[i]);
-		workflow = oms_workflow(merchant, workflow_id);
-		if (chosen >= 0)
-		{
-			const char *core = workflow->states[workflow->transitions[chosen].to].core;
-
-			cores[i] = strcmp(core, workflow->states[from].core) == 0 ? NULL : pstrdup(core);
-		}
+		cores[i] = NULL;
+		obstacles[i] = obstacle_to(merchant, order_id, workflow_id, from, NULL, actions[i], &cores[i]);
+		if (cores[i] != NULL && strcmp(cores[i], present) == 0)
+			cores[i] = NULL;
 	}
 	values[2] = text_array(actions, n);
 	values[3] = text_array(cores, n);
 	values[4] = text_array(obstacles, n);
 	nulls[2] = nulls[3] = nulls[4] = ' ';
-	if (oms_workflow_choose(workflow, merchant, order_id, from, -1, "cancelled", NULL, &why) < 0)
-	{
-		values[5] = CStringGetTextDatum(why);
-		nulls[5] = ' ';
-	}
-	workflow = oms_workflow(merchant, workflow_id);
-	core = workflow->states[from].core;
-	if (nulls[6] == 'n' &&
-		oms_workflow_choose(workflow, merchant, order_id, from, -1, strcmp(core, "completed") == 0 ? "confirmed" : "placed", NULL, &why) < 0)
-	{
-		values[6] = CStringGetTextDatum(why);
-		nulls[6] = ' ';
-	}
+	set_obstacle(obstacle_to(merchant, order_id, workflow_id, from, "cancelled", NULL, NULL), &values[5], &nulls[5]);
+	if (nulls[6] == 'n')
+		set_obstacle(obstacle_to(merchant, order_id, workflow_id, from, strcmp(present, "completed") == 0 ? "confirmed" : "placed", NULL, NULL),
+					 &values[6], &nulls[6]);
+	if (strcmp(present, "confirmed") == 0)
+		set_obstacle(obstacle_to(merchant, order_id, workflow_id, from, "completed", NULL, NULL), &values[7], &nulls[7]);
 }
 
 /* SQL: allowed_actions(merchant, order_id) -> action, allowed, reason; no rows when the merchant has no such order. */
 Datum
 oms_allowed_actions(PG_FUNCTION_ARGS)
 {
-	Datum		values[7];
-	char		nulls[7] = {' ', ' ', 'n', 'n', 'n', 'n', 'n'};
+	Datum		values[8];
+	char		nulls[8] = {' ', ' ', 'n', 'n', 'n', 'n', 'n', 'n'};
 	char	   *obstacle;
 
 	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
@@ -261,11 +277,7 @@ oms_allowed_actions(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	oms_begin();
 	obstacle = oms_reopen_obstacle(PG_GETARG_INT32(0), PG_GETARG_INT64(1));
-	if (obstacle != NULL)
-	{
-		values[6] = CStringGetTextDatum(obstacle);
-		nulls[6] = ' ';
-	}
+	set_obstacle(obstacle, &values[6], &nulls[6]);
 	if (oms_run(&statements[ST_WORKFLOW_OF], values, NULL) > 0)
 		workflow_actions(PG_GETARG_INT32(0), PG_GETARG_INT64(1), oms_get_int32(0, 1), oms_get_text(0, 2), values, nulls);
 	answer(fcinfo, &statements[ST_ORDER], values, nulls);
@@ -277,7 +289,8 @@ oms_allowed_actions(PG_FUNCTION_ARGS)
 Datum
 oms_fulfilment_actions(PG_FUNCTION_ARGS)
 {
-	Datum		values[3];
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', 'n'};
 
 	values[0] = Int32GetDatum(oms_arg_merchant(fcinfo));
 	values[1] = values[2] = Int64GetDatum(oms_arg_int64(fcinfo, 1, "fulfilment"));
@@ -285,8 +298,19 @@ oms_fulfilment_actions(PG_FUNCTION_ARGS)
 	oms_begin();
 	if (oms_run(&statements[ST_ORDER_OF], values, NULL) > 0)
 	{
-		values[1] = Int64GetDatum(oms_get_int64(0, 1));
-		answer(fcinfo, &statements[ST_FULFILMENT], values, NULL);
+		int64		order_id = oms_get_int64(0, 1);
+
+		values[1] = Int64GetDatum(order_id);
+		if (oms_run(&statements[ST_WORKFLOW_OF], values, NULL) > 0)
+		{
+			int32		workflow_id = oms_get_int32(0, 1);
+			const char *state = oms_get_text(0, 2);
+
+			set_obstacle(obstacle_to(PG_GETARG_INT32(0), order_id, workflow_id,
+									 oms_workflow_state(oms_workflow(PG_GETARG_INT32(0), workflow_id), state), "completed", NULL, NULL),
+						 &values[3], &nulls[3]);
+		}
+		answer(fcinfo, &statements[ST_FULFILMENT], values, nulls);
 	}
 	oms_end();
 	return (Datum) 0;

@@ -224,7 +224,7 @@ oms_transition_permitted(const OmsTransition *transition)
 }
 
 bool
-oms_workflow_function(const char *name, bool guard, Oid *owner)
+oms_workflow_function(const char *name, bool guard, Oid *owner, bool *is_volatile)
 {
 	Oid			argtypes[4] = {INT4OID, INT8OID, TEXTOID, TEXTOID};
 	List	   *parts;
@@ -240,6 +240,7 @@ oms_workflow_function(const char *name, bool guard, Oid *owner)
 		return false;
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	*owner = proc->proowner;
+	*is_volatile = proc->provolatile == PROVOLATILE_VOLATILE;
 	good = proc->prorettype == (guard ? BOOLOID : TEXTOID) && !proc->proretset && proc->prokind == PROKIND_FUNCTION;
 	ReleaseSysCache(tuple);
 	return good;
@@ -292,8 +293,9 @@ call(const char *name, bool guard, Datum *values, bool *isnull)
 	Oid			userid;
 	int			sec_context;
 	int			open;
+	bool		is_volatile;
 
-	if (!oms_workflow_function(name, guard, &owner))
+	if (!oms_workflow_function(name, guard, &owner, &is_volatile))
 		ereport(ERROR,
 				(errcode(OMS_CONFIGURATION),
 				 errmsg("workflow function %s does not exist", name),
@@ -325,14 +327,30 @@ oms_transition_holds(const OmsTransition *transition, int32 merchant, int64 orde
 	return holds;
 }
 
+/* What the hook, which may be none, says to the transition between two states; null: nothing against it. */
+static char *
+ask_hook(const char *hook, const char *from, const char *to, int32 merchant, int64 order_id)
+{
+	Datum		values[4] = {Int32GetDatum(merchant), Int64GetDatum(order_id), CStringGetTextDatum(from), CStringGetTextDatum(to)};
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *said = NULL;
+	bool		isnull;
+	Datum		answer;
+
+	oms_begin();
+	answer = call(hook, false, values, &isnull);
+	if (!isnull)
+		said = MemoryContextStrdup(caller, TextDatumGetCString(answer));
+	oms_end();
+	return said;
+}
+
 void
 oms_transition_hook(const char *hook, const OmsWorkflow *workflow, const OmsTransition *transition, int32 merchant, int64 order_id)
 {
-	Datum		values[4] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
 	char	   *from;
 	char	   *to;
-	bool		isnull;
-	Datum		answer;
+	char	   *said;
 
 	if (hook == NULL)
 		return;
@@ -340,16 +358,25 @@ oms_transition_hook(const char *hook, const OmsWorkflow *workflow, const OmsTran
 	hook = pstrdup(hook);
 	from = pstrdup(workflow->states[transition->from].name);
 	to = pstrdup(workflow->states[transition->to].name);
-	values[2] = CStringGetTextDatum(from);
-	values[3] = CStringGetTextDatum(to);
-	oms_begin();
-	answer = call(hook, false, values, &isnull);
-	if (!isnull)
+	said = ask_hook(hook, from, to, merchant, order_id);
+	if (said != NULL)
 		ereport(ERROR,
 				(errcode(OMS_STATE),
-				 errmsg("order " INT64_FORMAT " may not go from %s to %s: %s", order_id, from, to, TextDatumGetCString(answer)),
+				 errmsg("order " INT64_FORMAT " may not go from %s to %s: %s", order_id, from, to, said),
 				 errdetail("Hook %s of its workflow says so.", hook)));
-	oms_end();
+}
+
+char *
+oms_transition_foreseen(const OmsWorkflow *workflow, const OmsTransition *transition, int32 merchant, int64 order_id)
+{
+	const char *hook = transition->before_hook;
+	Oid			owner;
+	bool		is_volatile = false;
+
+	if (hook == NULL || (oms_workflow_function(hook, false, &owner, &is_volatile) && is_volatile))
+		return NULL;
+	return ask_hook(pstrdup(hook), pstrdup(workflow->states[transition->from].name), pstrdup(workflow->states[transition->to].name),
+					merchant, order_id);
 }
 
 /* The states that transitions lead to from one, for messages. */

@@ -60,8 +60,15 @@ extern bool oms_transition_holds(const OmsTransition *transition, int32 merchant
 extern void oms_transition_hook(const char *hook, const OmsWorkflow *workflow, const OmsTransition *transition,
 								int32 merchant, int64 order_id);
 
-/* Whether there is such a function: a guard (int, bigint) returning boolean, or a hook (int, bigint, text, text) returning text. */
-extern bool oms_workflow_function(const char *name, bool guard, Oid *owner);
+/* What its hook before would refuse the transition with; null: nothing, or none is foreseen because the hook is volatile. */
+extern char *oms_transition_foreseen(const OmsWorkflow *workflow, const OmsTransition *transition, int32 merchant, int64 order_id);
+
+/*
+ * Whether there is such a function: a guard (int, bigint) returning boolean, or
+ * a hook (int, bigint, text, text) returning text; whose it is, and whether it
+ * is volatile, so that calling it may have effects.
+ */
+extern bool oms_workflow_function(const char *name, bool guard, Oid *owner, bool *is_volatile);
 
 /*
  * The transition that leads an order from a state to another (to) or, when to

@@ -110,9 +110,10 @@ check_names(OmsFindings *findings, const OmsTransition *transition, const char *
 {
 	const char *functions[] = {transition->guard, transition->before_hook, transition->after_hook};
 	Oid			owner;
+	bool		is_volatile;
 
 	for (int i = 0; i < lengthof(functions); i++)
-		if (functions[i] != NULL && !oms_workflow_function(functions[i], i == 0, &owner))
+		if (functions[i] != NULL && !oms_workflow_function(functions[i], i == 0, &owner, &is_volatile))
 			add(findings, "function", state, path,
 				psprintf(i == 0 ? "there is no guard %s (int, bigint) returning boolean" :
 						 "there is no hook %s (int, bigint, text, text) returning text", functions[i]));

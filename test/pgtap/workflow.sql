@@ -1,7 +1,7 @@
 -- Workflows as data: what is not in an order's version is refused, by command and by hand; guards, hooks and rights
 -- decide; versions begin by time alone and orders keep theirs; lints refuse what cannot work, with the way to it.
 BEGIN;
-SELECT plan(60);
+SELECT plan(74);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 100000, 'opening') \g /dev/null
 CREATE FUNCTION pg_temp.placed(confirm boolean DEFAULT false, channel text DEFAULT 'web') RETURNS bigint LANGUAGE sql AS $$
@@ -137,6 +137,20 @@ SELECT throws_ok(format('SELECT oms.ship_order(1, %s)', pg_temp.make('ready')), 
 SELECT throws_ok(format('SELECT oms.cancel_order(1, %s)', pg_temp.make('packing')), 'OM004', NULL, 'nor from packing to cancelled');
 SELECT pg_temp.make('packing') AS p \gset
 SELECT is((SELECT allowed FROM oms.allowed_actions(1, :p) WHERE action = 'cancel_order'), false, 'and allowed_actions() says so');
+CREATE FUNCTION pg_temp.said(o bigint, what text) RETURNS text LANGUAGE sql AS $$ SELECT allowed || coalesce(' ' || reason, '') FROM oms.allowed_actions(1, $1) WHERE action = $2 $$;
+SELECT is(pg_temp.said(:p, 'ship_order'), 'true', 'nor is it foreseen where there is a way');
+SELECT pg_temp.make('ready') AS p \gset
+SELECT is(pg_temp.said(:p, 'ship_order'), 'false the workflow has no such way', 'the last unit is not shipped from where no way leads to completed, and that is foreseen');
+SELECT fulfilment_id AS f FROM oms.plan_fulfilment(1, :p) LIMIT 1 \gset
+SELECT oms.confirm_pick(1, :f), oms.pack(1, :f) \g /dev/null
+SELECT is(pg_temp.said(:p, 'ship'), 'false the workflow has no such way', 'of what is packed too');
+SELECT is((SELECT allowed || ' ' || reason FROM oms.fulfilment_actions(1, :f) WHERE action = 'ship'), 'false the workflow has no such way', 'and of the fulfilment');
+SELECT throws_ok(format('SELECT oms.ship(1, %s)', :f), 'OM004', NULL, 'as it is');
+SELECT pg_temp.make('packing') AS p \gset
+SELECT is(pg_temp.said(:p, 'cancel_line'), 'true', 'one of two units is cancelled');
+SELECT oms.cancel_line(1, :p, 1, 1) \g /dev/null
+SELECT is(pg_temp.said(:p, 'cancel_line'), 'false the workflow has no such way', 'the last one would cancel the order');
+SELECT throws_ok(format('SELECT oms.cancel_line(1, %s, 1, 1)', :p), 'OM004', NULL, 'which it is not');
 
 -- Guards, hooks.
 SELECT pg_temp.make('checking') AS c \gset
@@ -192,6 +206,24 @@ SELECT oms.define_workflow(1, '{"name": "cheat", "states": [{"state": "in", "cor
 	"transitions": [{"from": "in", "to": "go", "action": "confirm"}, {"from": "go", "to": "done", "action": "complete", "before": "shop.cheat"}]}') AS w \gset
 SELECT oms.activate_workflow(1, :w) \g /dev/null
 SELECT throws_ok(format('SELECT oms.ship_order(1, %s)', pg_temp.placed(true)), 'OM009', NULL, 'a hook inside a command writes no guarded table');
+
+-- What a hook will say is foreseen where calling it has no effects.
+SELECT is(pg_temp.said(pg_temp.placed(true), 'ship_order'), 'true', 'a volatile hook is not called to find out');
+CREATE FUNCTION shop.wrapped(merchant int, order_id bigint, from_state text, to_state text) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT 'no paper to go ' || $4 FROM oms.sales_order o WHERE o.merchant_id = $1 AND o.order_id = $2 AND o.gift_note = 'wrap' $$;
+SELECT oms.define_workflow(1, '{"name": "foreseen", "states": [{"state": "in", "core": "placed"}, {"state": "go", "core": "confirmed"}, {"state": "done", "core": "completed"}],
+	"transitions": [{"from": "in", "to": "go", "action": "confirm", "before": "shop.wrapped"}, {"from": "go", "to": "done", "action": "complete", "before": "shop.wrapped"}]}') AS w \gset
+SELECT oms.activate_workflow(1, :w) \g /dev/null
+SELECT pg_temp.placed() AS o \gset
+SELECT is(pg_temp.said(:o, 'confirm'), 'true', 'a stable hook is asked');
+UPDATE oms.sales_order SET gift_note = 'wrap' WHERE order_id = :o;
+SELECT is(pg_temp.said(:o, 'confirm'), 'false no paper to go go', 'and its reason given');
+UPDATE oms.sales_order SET gift_note = NULL WHERE order_id = :o;
+SELECT oms.perform_action(1, :o, 'confirm') \g /dev/null
+SELECT is(pg_temp.said(:o, 'ship_order'), 'true', 'also of what shipping leads to');
+UPDATE oms.sales_order SET gift_note = 'wrap' WHERE order_id = :o;
+SELECT is(pg_temp.said(:o, 'ship_order'), 'false no paper to go done', 'which it refuses');
+SELECT throws_ok(format('SELECT oms.ship_order(1, %s)', :o), 'OM008', format('order %s may not go from go to done: no paper to go done', :o), 'as it does then');
 
 -- Lints.
 CREATE FUNCTION pg_temp.lint(transitions jsonb, more jsonb DEFAULT '[]') RETURNS int LANGUAGE sql AS $$
