@@ -137,7 +137,7 @@ FROM (VALUES
 	('view', '{clerk,finance,analyst,connector}', '{invoices,invoice_lines,invoice_tax,invoice_balance,to_invoice}'),
 	('view', '{}', '{invoiced,verify_invoice,verify_terms,credit_use,order_calendar}'),
 	('function', '{clerk,finance}', '{check_credit}'),
-	('function', '{clerk,finance}', '{set_terms}'),
+	('function', '{clerk,finance}', '{set_terms,account_statement}'),
 	('function', '{app,clerk,warehouse,finance,analyst,connector}', '{awaits_payment}'),
 	('function', '{app,clerk,warehouse,finance,connector}', '{explain_payment}'),
 	('view', '{clerk,warehouse,finance,analyst}', '{awaiting_payment}'),
