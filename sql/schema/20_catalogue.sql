@@ -125,6 +125,7 @@ CREATE TABLE IF NOT EXISTS oms.kit_component (
 	FOREIGN KEY (merchant_id, item_id) REFERENCES oms.item,
 	CHECK (kit_id <> item_id)
 );
+CREATE INDEX IF NOT EXISTS kit_component_item ON oms.kit_component (merchant_id, item_id, kit_id);
 
 CREATE TABLE IF NOT EXISTS oms.price (
 	merchant_id		int NOT NULL,

@@ -88,10 +88,11 @@ static OmsStatement statements[] = {
 		"AND ($3::int IS NULL OR c.location_id = $3) GROUP BY 1, 2, 4 ORDER BY 1, 3, 2",
 		3, {INT4OID, INT8OID, INT4OID}
 	},
-	/* Of places where something came free, those whose item somebody waits for, or a kit with it. */
+	/* Of places where something came free, those whose item somebody waits for, or a kit with it; kits are looked at only if anybody waits at all. */
 	[ST_WANTED] = {
 		"WITH RECURSIVE whole (item_id, location_id, whole_id) AS ("
-		"SELECT item_id, location_id, item_id FROM unnest($2::bigint[], $3::int[]) f (item_id, location_id) UNION "
+		"SELECT item_id, location_id, item_id FROM unnest($2::bigint[], $3::int[]) f (item_id, location_id) "
+		"WHERE EXISTS (SELECT FROM oms.order_line WHERE merchant_id = $1 AND backordered > 0) UNION "
 		"SELECT w.item_id, w.location_id, k.kit_id FROM whole w JOIN oms.kit_component k ON k.merchant_id = $1 AND k.item_id = w.whole_id) "
 		"SELECT DISTINCT item_id, location_id FROM whole w WHERE EXISTS (SELECT FROM oms.order_line l "
 		"WHERE l.merchant_id = $1 AND l.item_id = w.whole_id AND l.backordered > 0) ORDER BY 1, 2",
