@@ -34,7 +34,7 @@ COMMENT ON COLUMN oms.location_sourcing.latitude IS 'Degrees north';
 COMMENT ON COLUMN oms.location_sourcing.longitude IS 'Degrees east';
 COMMENT ON COLUMN oms.location_sourcing.cost IS 'What a shipment from here costs, where no tariff says so';
 COMMENT ON COLUMN oms.location_sourcing.currency IS 'Currency of cost';
-COMMENT ON COLUMN oms.location_sourcing.capacity IS 'Orders that sourcing gives to it on one day (UTC); null: any number';
+COMMENT ON COLUMN oms.location_sourcing.capacity IS 'Orders that may be given to it on one day (UTC), also when many come at once; null: any number. Orders that may come here are then placed one by one';
 COMMENT ON COLUMN oms.location_sourcing.countries IS 'Countries it ships to (ISO 3166 alpha-2); null: all';
 
 CREATE TABLE IF NOT EXISTS oms.sourcing_rule (
@@ -108,12 +108,12 @@ CREATE TABLE IF NOT EXISTS oms.sourcing (
 	promised		bigint NOT NULL,
 	PRIMARY KEY (merchant_id, order_id, sourcing_id)
 );
-COMMENT ON TABLE oms.sourcing IS 'Each time a rule, or an exclusion, decided from where an order is promised. Append-only. An order that met neither has no row: it took the channel''s locations by their priority';
+COMMENT ON TABLE oms.sourcing IS 'Each time a rule, an exclusion or a capacity decided from where an order is promised. Append-only. An order that met neither has no row: it took the channel''s locations by their priority';
 COMMENT ON COLUMN oms.sourcing.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.sourcing.order_id IS 'Order';
 COMMENT ON COLUMN oms.sourcing.sourcing_id IS 'Number within the order, from 1';
 COMMENT ON COLUMN oms.sourcing.at IS 'When (UTC instant)';
-COMMENT ON COLUMN oms.sourcing.rule_id IS 'Rule; null: none, but an exclusion was in force';
+COMMENT ON COLUMN oms.sourcing.rule_id IS 'Rule; null: none, but an exclusion or a capacity was in force';
 COMMENT ON COLUMN oms.sourcing.rule_name IS 'Its name then';
 COMMENT ON COLUMN oms.sourcing.strategy IS 'Its strategy then';
 COMMENT ON COLUMN oms.sourcing.max_shipments IS 'Its limit then; null: none';
@@ -227,7 +227,7 @@ COMMENT ON COLUMN oms.sourcing_decision.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.sourcing_decision.order_id IS 'Order';
 COMMENT ON COLUMN oms.sourcing_decision.sourcing_id IS 'Decision; rises with time within an order';
 COMMENT ON COLUMN oms.sourcing_decision.at IS 'When (UTC instant)';
-COMMENT ON COLUMN oms.sourcing_decision.rule_id IS 'Rule; null: none, but an exclusion was in force';
+COMMENT ON COLUMN oms.sourcing_decision.rule_id IS 'Rule; null: none, but an exclusion or a capacity was in force';
 COMMENT ON COLUMN oms.sourcing_decision.rule_name IS 'Its name then';
 COMMENT ON COLUMN oms.sourcing_decision.strategy IS 'Its strategy then';
 COMMENT ON COLUMN oms.sourcing_decision.max_shipments IS 'Its limit then; null: none';

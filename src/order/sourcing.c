@@ -14,6 +14,7 @@
 
 #include "utils/array.h"
 #include "utils/date.h"
+#include "utils/snapmgr.h"
 
 #include "core/guard.h"
 #include "core/json.h"
@@ -40,11 +41,18 @@ enum
 
 enum
 {
+	ST_LOCK_CAPACITY,
 	ST_LOAD_OF_DAY,
 	ST_WRITE
 };
 
 static OmsStatement statements[] = {
+	/* Not the config that was read: the capacity as it is once the row is locked. */
+	[ST_LOCK_CAPACITY] = {
+		"SELECT location_id, capacity FROM oms.location_sourcing WHERE merchant_id = $1 AND (location_id = ANY ($2) OR $3) "
+		"AND capacity IS NOT NULL ORDER BY location_id FOR NO KEY UPDATE",
+		3, {INT4OID, INT4ARRAYOID, BOOLOID}
+	},
 	[ST_LOAD_OF_DAY] = {
 		"SELECT location_id, count(DISTINCT order_id) FROM oms.sourcing_location WHERE merchant_id = $1 AND location_id = ANY ($2) "
 		"AND day = $3 AND units > 0 AND order_id <> $4 GROUP BY 1",
@@ -317,12 +325,50 @@ exclusion_of(const Work *work, int32 location, int64 item)
 	return NULL;
 }
 
-/* Rejects locations that have had their orders of the day. */
+/* Whether the day's orders at the location matter: it may be chosen, and would be opened. */
+static bool
+is_limited(const OmsCandidate *candidate)
+{
+	return candidate->reason == NULL && candidate->place.capacity >= 0 && !candidate->used;
+}
+
+/*
+ * Locks the locations that have a capacity, so that orders which may be given
+ * to one of them pass one by one until they are committed; in the order of
+ * their ids, all of the merchant where other orders follow in the transaction.
+ */
 static void
-reject_full(Work *work)
+lock_capacities(Work *work, Datum ids)
+{
+	OmsSourcing *sourcing = work->sourcing;
+	Datum		values[3] = {Int32GetDatum(work->draft->merchant), ids, BoolGetDatum(work->draft->of_batch)};
+	uint64		rows = oms_run(&statements[ST_LOCK_CAPACITY], values, NULL);
+	uint64		row;
+	int			i;
+
+	for (i = 0; i < sourcing->n; i++)
+	{
+		OmsPlace   *place = &sourcing->candidates[i].place;
+
+		if (!is_limited(&sourcing->candidates[i]))
+			continue;
+		for (row = 0; row < rows && oms_get_int32(row, 1) != place->location; row++)
+			;
+		place->capacity = row < rows ? oms_get_int32(row, 2) : -1;
+	}
+}
+
+/*
+ * Rejects locations that have had their orders of the day.  Unless dry, nobody
+ * else gives them one until this transaction has ended; what others have
+ * committed until now is counted, whatever the transaction's snapshot.
+ */
+static void
+reject_full(Work *work, bool dry)
 {
 	OmsSourcing *sourcing = work->sourcing;
 	Datum	   *ids = palloc((sourcing->n + 1) * sizeof(Datum));
+	Snapshot	snapshot;
 	Datum		values[4];
 	uint64		rows;
 	uint64		row;
@@ -330,7 +376,7 @@ reject_full(Work *work)
 	int			i;
 
 	for (i = 0; i < sourcing->n; i++)
-		if (sourcing->candidates[i].reason == NULL && sourcing->candidates[i].place.capacity >= 0 && !sourcing->candidates[i].used)
+		if (is_limited(&sourcing->candidates[i]))
 			ids[n++] = Int32GetDatum(sourcing->candidates[i].place.location);
 	if (n == 0)
 		return;
@@ -339,12 +385,15 @@ reject_full(Work *work)
 	values[2] = DateADTGetDatum(today());
 	values[3] = Int64GetDatum(work->draft->order_id);
 	oms_begin();
-	rows = oms_run(&statements[ST_LOAD_OF_DAY], values, NULL);
+	if (!dry)
+		lock_capacities(work, values[1]);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	rows = oms_run_snapshot(&statements[ST_LOAD_OF_DAY], values, NULL, snapshot);
 	for (i = 0; i < sourcing->n; i++)
 	{
 		OmsCandidate *candidate = &sourcing->candidates[i];
 
-		if (candidate->reason != NULL || candidate->place.capacity < 0 || candidate->used)
+		if (!is_limited(candidate))
 			continue;
 		for (row = 0; row < rows && oms_get_int32(row, 1) != candidate->place.location; row++)
 			;
@@ -352,6 +401,7 @@ reject_full(Work *work)
 			candidate->reason = "over_capacity";
 	}
 	oms_end();
+	UnregisterSnapshot(snapshot);
 	for (i = 0; i < sourcing->n; i++)
 		if (sourcing->candidates[i].reason != NULL && strcmp(sourcing->candidates[i].reason, "over_capacity") == 0)
 			sourcing->candidates[i].detail = psprintf("%d orders a day", sourcing->candidates[i].place.capacity);
@@ -359,7 +409,7 @@ reject_full(Work *work)
 
 /* Rejects what may not be chosen whatever it has. */
 static void
-reject(Work *work)
+reject(Work *work, bool dry)
 {
 	OmsSourcing *sourcing = work->sourcing;
 	char	   *country = draft_country(work->draft);
@@ -383,7 +433,7 @@ reject(Work *work)
 			candidate->detail = exclusion->reason;
 		}
 	}
-	reject_full(work);
+	reject_full(work, dry);
 }
 
 /* Reads what the candidates have. */
@@ -630,9 +680,22 @@ keep_choice(Work *work, const OmsProblem *problem, bool dry)
 	sourcing->shipments += sourcing->opened;
 }
 
+/* Whether a location of the channel (0: of any) has a capacity. */
+static bool
+has_capacity(int32 merchant, int32 channel)
+{
+	const OmsSourcingConfig *config = oms_sourcing_config_always(merchant);
+	int			i;
+
+	for (i = 0; i < config->nplaces && config->limited; i++)
+		if (config->places[i].capacity >= 0 && (channel == 0 || config->places[i].channel == channel))
+			return true;
+	return false;
+}
+
 /*
- * Decides, and (not dry) takes.  Null: no rule, no exclusion and no
- * all-or-nothing, unless always.  Raises OM015 when others are faster for
+ * Decides, and (not dry) takes.  Null: no rule, no exclusion, no capacity and
+ * no all-or-nothing, unless always.  Raises OM015 when others are faster for
  * ever, OM016 for the user's function.
  */
 static OmsSourcing *
@@ -646,14 +709,15 @@ decide(OmsDraft *draft, bool dry, bool always)
 	work.sourcing->number = 1;
 	keep_exclusions(&work);
 	find_rule(&work);
-	if (work.sourcing->rule.rule_id == 0 && work.nexclusions == 0 && draft->whole == OMS_WHOLE_NO && !always)
+	if (work.sourcing->rule.rule_id == 0 && work.nexclusions == 0 && draft->whole == OMS_WHOLE_NO && !always &&
+		!has_capacity(draft->merchant, draft->channel))
 		return NULL;
 	keep_candidates(&work);
 	keep_wants(&work);
 	if (work.nwants == 0)
 		return NULL;
 	keep_used(&work);
-	reject(&work);
+	reject(&work, dry);
 	read_stock(&work);
 	make_problem(&work, &problem);
 	oms_sourcing_rank(draft, &work.sourcing->rule, &problem, work.sourcing->candidates, work.neligible);
@@ -697,13 +761,7 @@ oms_sourcing_applies(int32 merchant, int32 channel)
 bool
 oms_sourcing_counts(int32 merchant)
 {
-	const OmsSourcingConfig *config = oms_sourcing_config(merchant);
-	int			i;
-
-	for (i = 0; config != NULL && i < config->nplaces; i++)
-		if (config->places[i].capacity >= 0)
-			return true;
-	return false;
+	return has_capacity(merchant, 0);
 }
 
 /* What a candidate was ranked by, as people write it. */

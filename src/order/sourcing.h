@@ -77,6 +77,7 @@ typedef struct OmsSourcingConfig
 	OmsPlace   *places;			/* by channel, priority, location */
 	int			nexclusions;
 	OmsExclusion *exclusions;
+	bool		limited;		/* a location has a capacity */
 } OmsSourcingConfig;
 
 /* A location that an order is sourced from, or why it is not. */
@@ -136,7 +137,7 @@ extern int64 oms_sourcing_units(const OmsProblem *problem, const int64 *availabl
 
 /* sourcing_config.c */
 
-/* Null when the merchant has no rule and no exclusion.  Do not hold over SQL. */
+/* Null when the merchant has no rule, no exclusion and no capacity.  Do not hold over SQL. */
 extern const OmsSourcingConfig *oms_sourcing_config(int32 merchant);
 /* The same, there or not. */
 extern const OmsSourcingConfig *oms_sourcing_config_always(int32 merchant);

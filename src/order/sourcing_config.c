@@ -146,6 +146,7 @@ load_places(OmsSourcingConfig *config)
 			strlcpy(place->currency, oms_get_text(i, 8), sizeof(place->currency));
 		}
 		place->capacity = oms_get_int32(i, 9);
+		config->limited = config->limited || place->capacity >= 0;
 		load_countries(place, i);
 		value = oms_get(i, 11, &isnull);
 		if (!isnull)
@@ -201,7 +202,7 @@ oms_sourcing_config(int32 merchant)
 {
 	const OmsSourcingConfig *config = oms_sourcing_config_always(merchant);
 
-	return config->nrules == 0 && config->nexclusions == 0 ? NULL : config;
+	return config->nrules == 0 && config->nexclusions == 0 && !config->limited ? NULL : config;
 }
 
 Oid

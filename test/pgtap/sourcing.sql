@@ -1,6 +1,6 @@
 -- Sourcing: each strategy with predicted results, split limits, rejections with their reasons, exclusions, and re-sourcing.
 BEGIN;
-SELECT plan(92);
+SELECT plan(96);
 
 INSERT INTO oms.location (merchant_id, location_id, code, name, address) VALUES
 	(1, 2, 'PAR', 'Paris', '{"country": "FR", "postcode": "75001"}'), (1, 3, 'MUC', 'Munich', '{"country": "DE", "postcode": "80331"}'),
@@ -167,8 +167,19 @@ DELETE FROM oms.location_sourcing;
 UPDATE oms.sourcing_exclusion SET item_id = 1;
 SELECT pg_temp.place('A=1') AS o \gset
 SELECT is(pg_temp.why(:o), '1:1=1 chosen, 2:2=2 not_needed, 3:3=3 excluded, 4:4=3 not_needed, :5= inactive', 'excluded for one item');
+-- A capacity holds without a rule, and costs other channels nothing
 DELETE FROM oms.sourcing_rule;
-UPDATE oms.sourcing_exclusion SET location_id = 1;
+DELETE FROM oms.sourcing_exclusion;
+INSERT INTO oms.location_sourcing (merchant_id, location_id, capacity) VALUES (1, 1, 0), (1, 2, pg_temp.today() + 1);
+SELECT pg_temp.place('A=1') AS o \gset
+SELECT is(pg_temp.why(:o), '1:2=2 chosen, 2:3=3 not_needed, 3:4=3 not_needed, :1= over_capacity, :5= inactive', 'a capacity holds without a rule');
+SELECT is(pg_temp.promised(pg_temp.place('A=1')), '1:1@3=1', 'until it is reached');
+UPDATE oms.location_sourcing SET capacity = NULL;
+SELECT pg_temp.place('A=1') AS o \gset
+SELECT is(pg_temp.promised(:o), '1:1@1=1', 'no capacity');
+SELECT is((SELECT count(*) FROM oms.sourcing WHERE order_id = :o), 0::bigint, 'and no decision');
+DELETE FROM oms.location_sourcing;
+INSERT INTO oms.sourcing_exclusion VALUES (1, 1, 1, now() + interval '1 hour', 'fire drill');
 SELECT pg_temp.place('A=1') AS o \gset
 SELECT is(pg_temp.promised(:o) || ' ' || (SELECT DISTINCT rule_name FROM oms.sourcing WHERE order_id = :o), '1:1@2=1 none', 'an exclusion holds without a rule');
 SELECT pg_temp.place('B=1') AS o \gset
