@@ -27,7 +27,7 @@ FROM pg_proc p WHERE p.pronamespace = 'oms'::regnamespace AND p.provolatile <> '
 ALTER TABLE call ADD COLUMN one text, ADD COLUMN many text;
 
 CREATE FUNCTION answer(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE said text; BEGIN EXECUTE query INTO said; RETURN said; EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END $$;
+DECLARE said text; BEGIN EXECUTE query INTO said; RETURN coalesce(said, 'nothing'); EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END $$;
 CREATE FUNCTION parallel(query text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE line text; BEGIN FOR line IN EXECUTE 'EXPLAIN ' || query LOOP IF line ~ 'Gather' THEN RETURN true; END IF; END LOOP; RETURN false;
 	EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$;	-- refused while it was planned: immutable
@@ -38,7 +38,8 @@ CREATE FUNCTION scanned(call text) RETURNS text LANGUAGE sql AS $$ SELECT 'SELEC
 SELECT is((SELECT string_agg(proname, ' ') FROM call WHERE text IS NULL AND proname NOT IN ('clock', 'event_horizon', 'version')), NULL, 'each function has a call');
 UPDATE call SET text = format('oms.%I()', proname) WHERE text IS NULL OR text LIKE '%()';
 SELECT is(parallel('SELECT count(*) FROM oms.item'), false, 'no parallel plan by itself');
-UPDATE call SET one = answer(alone(text)), many = answer(scanned(text));
+-- event_horizon() is of the whole server, whose other databases go on.
+UPDATE call SET one = answer(alone(text)), many = answer(scanned(text)) WHERE proname <> 'event_horizon';
 SELECT cmp_ok((SELECT count(*) FROM call WHERE one !~ '^[0-9A-Z]{5}$'), '>', 50::bigint, 'most calls answer something');
 
 -- Forced: the setting has another name from PostgreSQL 16 on
@@ -54,8 +55,8 @@ SELECT is(parallel('SELECT 1'), true, 'for the smallest statement');
 SELECT is_empty($$ SELECT proname FROM pg_proc WHERE pronamespace = 'oms'::regnamespace AND provolatile = 'v' AND proparallel <> 'u' $$, 'whatever may write is PARALLEL UNSAFE');
 SELECT is_empty($$ SELECT proname FROM pg_proc WHERE pronamespace = 'oms'::regnamespace AND proparallel = 'r' $$, 'nothing is RESTRICTED');
 SELECT is_empty($$ SELECT text FROM call WHERE (proparallel = 's') <> parallel('SELECT ' || text) $$, 'safe ones run in a worker, the others never do');
-SELECT is_empty($$ SELECT text, one, answer(alone(text)) FROM call WHERE provolatile <> 'v' AND one IS DISTINCT FROM answer(alone(text)) $$, 'each answers what it answered without');
-SELECT is_empty($$ SELECT text, many, answer(scanned(text)) FROM call WHERE many IS DISTINCT FROM answer(scanned(text)) $$, 'and in a scan');
+SELECT is_empty($$ SELECT text, one, answer(alone(text)) FROM call WHERE one IS NOT NULL AND one IS DISTINCT FROM answer(alone(text)) $$, 'each answers what it answered without');
+SELECT is_empty($$ SELECT text, many, answer(scanned(text)) FROM call WHERE many IS NOT NULL AND many IS DISTINCT FROM answer(scanned(text)) $$, 'and in a scan');
 SELECT is((SELECT oms.sum(m)::text FROM (SELECT oms.money(item_id, 'EUR') FROM oms.item) x (m)), (SELECT sum(item_id) || '.00 EUR' FROM oms.item), 'sums of money, by two workers');
 SELECT is(parallel($$ SELECT oms.sum(oms.money(item_id, 'EUR')) FROM oms.item $$), true, 'which it is');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'verify() agrees');
