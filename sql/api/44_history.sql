@@ -68,4 +68,4 @@ COMMENT ON FUNCTION oms.replay_order(int, bigint) IS 'The rows of an order rebui
 
 CREATE FUNCTION oms.purge_history(merchant int, before timestamptz) RETURNS bigint
 	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_purge_history';
-COMMENT ON FUNCTION oms.purge_history(int, timestamptz) IS 'Removes changes of orders that count from before that instant, and returns how many. From then on the history tells every instant as before, and none earlier. For the owner of oms alone. Raises OM011';
+COMMENT ON FUNCTION oms.purge_history(int, timestamptz) IS 'Removes changes of orders that count from before that instant, and returns how many. From then on the history tells every instant as before, and none earlier. For the owner of oms alone. Raises OM002, OM011';

@@ -10,8 +10,5 @@ CREATE FUNCTION oms.allocate_backorders(merchant int, item bigint DEFAULT NULL, 
 COMMENT ON FUNCTION oms.allocate_backorders(int, bigint, int, text, text) IS 'Promises what is available to backordered lines, in the order of setting backorder_fill; of one item or all, at one location or all. Movements that bring stock, cancellations, edits and holds that end do so by themselves; this is for what they passed over because somebody was working on it. Returns the units filled. Raises OM010, OM011';
 
 CREATE FUNCTION oms.set_urgency(merchant int, order_id bigint, priority int DEFAULT 0, promised_at timestamptz DEFAULT NULL) RETURNS void
-	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	INSERT INTO oms.order_urgency AS u (merchant_id, order_id, priority, promised_at, original_promised_at) VALUES ($1, $2, coalesce($3, 0), $4, $4)
-	ON CONFLICT ON CONSTRAINT order_urgency_pkey DO UPDATE SET priority = excluded.priority, promised_at = excluded.promised_at,
-		original_promised_at = coalesce(u.original_promised_at, excluded.promised_at) $$;
-COMMENT ON FUNCTION oms.set_urgency(int, bigint, int, timestamptz) IS 'Says how urgent an order is: higher priorities are filled first under backorder_fill = priority, earlier promises under promise. The first date promised is kept beside the current one. Raises 23503 for an unknown order';
+	LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'oms_set_urgency';
+COMMENT ON FUNCTION oms.set_urgency(int, bigint, int, timestamptz) IS 'Says how urgent an order is: higher priorities are filled first under backorder_fill = priority, earlier promises under promise. The first date promised is kept beside the current one. Raises OM002 for an unknown order, OM011';

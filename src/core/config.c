@@ -6,6 +6,7 @@
  */
 #include "core/oms.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 
@@ -444,7 +445,7 @@ oms_currency_exponent(const char *code)
 	}
 	ereport(ERROR,
 			(errcode(OMS_CURRENCY),
-			 errmsg("\"%s\" is not a currency", code),
+			 errmsg("\"%.*s\" is not a currency", pg_mbcliplen(code, strlen(code), 60), code),
 			 errdetail("It is not in oms.currency."),
 			 errhint("Use an ISO 4217 code such as EUR.")));
 	return 0;

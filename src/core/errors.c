@@ -5,6 +5,8 @@
  */
 #include "core/oms.h"
 
+#include "mb/pg_wchar.h"
+
 void
 oms_error_unknown(const char *what, int32 merchant, int64 id)
 {
@@ -20,7 +22,7 @@ oms_error_unknown_code(const char *what, int32 merchant, const char *code)
 {
 	ereport(ERROR,
 			(errcode(OMS_UNKNOWN),
-			 errmsg("%s \"%s\" does not exist", what, code),
+			 errmsg("%s \"%.*s\" does not exist", what, pg_mbcliplen(code, strlen(code), 200), code),
 			 errdetail("Merchant %d has no such %s.", merchant, what),
 			 errhint("Check the code and the merchant.")));
 }

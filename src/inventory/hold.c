@@ -298,6 +298,9 @@ oms_stock_hold_gate(PG_FUNCTION_ARGS)
 static bool
 read_end(FunctionCallInfo fcinfo, int duration, int instant, TimestampTz start, TimestampTz *end)
 {
+	const int	max_days = 36525;
+	Interval   *span;
+
 	if (PG_ARGISNULL(duration) && PG_ARGISNULL(instant))
 		return false;
 	if (!PG_ARGISNULL(duration) && !PG_ARGISNULL(instant))
@@ -306,8 +309,16 @@ read_end(FunctionCallInfo fcinfo, int duration, int instant, TimestampTz start, 
 				 errmsg("arguments \"duration\" and \"expires_at\" exclude each other"),
 				 errhint("Give one of them.")));
 	if (PG_ARGISNULL(instant))
+	{
+		span = PG_GETARG_INTERVAL_P(duration);
+		if (span->month > 1200 || span->day > max_days || span->time > max_days * USECS_PER_DAY)
+			ereport(ERROR,
+					(errcode(OMS_ARGUMENT),
+					 errmsg("argument \"duration\" is out of range"),
+					 errdetail("It is at most a hundred years.")));
 		*end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(start),
 													   PG_GETARG_DATUM(duration)));
+	}
 	else
 		*end = PG_GETARG_TIMESTAMPTZ(instant);
 	if (*end <= start)

@@ -55,7 +55,7 @@ static OmsStatement statements[] = {
 		2, {INT4OID, TIMESTAMPTZOID}
 	},
 	[ST_HORIZON] = {
-		"INSERT INTO oms.history_horizon AS h (merchant_id, since) VALUES ($1, $2) "
+		"INSERT INTO oms.history_horizon AS h (merchant_id, since) SELECT m.merchant_id, $2 FROM oms.merchant m WHERE m.merchant_id = $1 "
 		"ON CONFLICT (merchant_id) DO UPDATE SET since = greatest(h.since, excluded.since)",
 		2, {INT4OID, TIMESTAMPTZOID}
 	},
@@ -277,7 +277,8 @@ oms_purge_history(PG_FUNCTION_ARGS)
 	oms_arg_require(fcinfo, 1, "before");
 	values[1] = PG_GETARG_DATUM(1);
 	oms_begin();
-	oms_run_guarded(&statements[ST_HORIZON], values, NULL);
+	if (oms_run_guarded(&statements[ST_HORIZON], values, NULL) == 0)
+		oms_error_unknown("merchant", DatumGetInt32(values[0]), DatumGetInt32(values[0]));
 	removed = oms_run_guarded(&statements[ST_PURGE], values, NULL);
 	oms_end();
 	PG_RETURN_INT64((int64) removed);

@@ -82,7 +82,7 @@ SELECT is(concat_ws('/', pg_temp.line(:o1), pg_temp.line(:o2), pg_temp.line(:o3)
 SELECT oms.set_setting(1, 'backorder_fill', 'promise') \gset
 SELECT oms.receive_stock(1, 1, 1, 1, 'one') > 0 AS received \gset
 SELECT is(concat_ws('/', pg_temp.line(:o1), pg_temp.line(:o2), pg_temp.line(:o3)), '0 1/1 0/1 0', 'the earliest promise');
-SELECT throws_ok($$ SELECT oms.set_urgency(1, 999999) $$, '23503', NULL, 'an unknown order');
+SELECT throws_ok($$ SELECT oms.set_urgency(1, 999999) $$, 'OM002', NULL, 'an unknown order');
 
 -- Limits
 SELECT is(oms.set_backorder_limit(1, 1, 5), 1::bigint, 'one waits when the limit is set');

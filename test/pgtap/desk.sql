@@ -23,8 +23,8 @@ SELECT results_eq($$ SELECT order_id FROM oms.order_desk WHERE merchant_id = 1 A
 SELECT results_eq($$ SELECT author, note, for_customer FROM oms.order_notes WHERE order_id = $$ || :o || ' ORDER BY note_id', $$ VALUES ('oms_t_clerk', 'called', false), ('Bob', 'it is on its way', true) $$, 'notes say who');
 SELECT is(oms.assign_order(1, :o), NULL, 'nobody has it now');
 SELECT is((SELECT assignee FROM oms.order_desk WHERE order_id = :o), NULL, 'indeed');
-SELECT throws_ok('SELECT oms.add_note(1, 987654, ''x'')', '23503', NULL, 'no note on an unknown order');
-SELECT throws_ok('SELECT oms.tag_order(1, 987654, ''{x}'')', '23503', NULL, 'nor a tag');
+SELECT throws_ok('SELECT oms.add_note(1, 987654, ''x'')', 'OM002', NULL, 'no note on an unknown order');
+SELECT throws_ok('SELECT oms.tag_order(1, 987654, ''{x}'')', 'OM002', NULL, 'nor a tag');
 RESET ROLE;
 SELECT throws_ok('UPDATE oms.order_note SET note = ''x''', 'OM009', NULL, 'notes are not changed');
 

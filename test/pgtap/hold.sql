@@ -1,6 +1,6 @@
 -- Soft holds: who may have the units, until when, and how a hold becomes an order's promise.
 BEGIN;
-SELECT plan(66);
+SELECT plan(67);
 
 INSERT INTO oms.merchant (merchant_id, name, currency) VALUES (2, 'Other', 'EUR');
 INSERT INTO oms.location (merchant_id, location_id, code, name) VALUES (1, 2, 'WEST', 'West'), (1, 3, 'FAR', 'Of no channel');
@@ -25,6 +25,7 @@ SELECT is(oms.available(1, 1, 1), 6::bigint, 'held units are not available');
 SELECT is((SELECT (available, held)::text FROM oms.stock_level WHERE merchant_id = 1 AND item_id = 1 AND location_id = 1), '(6,4)', 'nor in the view');
 SELECT is((SELECT (live, expires_at)::text FROM oms.stock_holds WHERE merchant_id = 1 AND hold_id = :h),
 	('(t,"' || '2026-01-01 12:10+00'::timestamptz || '")'), 'ten minutes from now');
+SELECT throws_ok($$ SELECT oms.hold_stock(1, 1, 1, 1, duration => '178000000 years') $$, 'OM011', NULL, 'for longer than time lasts');
 SELECT throws_ok($$ SELECT oms.hold_stock(1, 1, 1, 7, duration => '1 minute') $$, 'OM001', NULL, 'more than is left is refused');
 SELECT throws_ok($$ SELECT oms.adjust_stock(1, 1, 1, -7, 'lost') $$, 'OM001', NULL, 'an adjustment may not take held units');
 SELECT throws_ok($$ INSERT INTO oms.reservation (merchant_id, location_id, item_id, order_id, line_no, quantity) VALUES (1, 1, 1, 1, 1, 7) $$, 'OM001', NULL, 'nor a promise typed by hand');
