@@ -1,7 +1,7 @@
 -- One clock: views and functions ask it and nothing else, only a superuser's test moves it, and what ends by time ends
 -- by it, on days of 23 and 25 hours and over the end of a year as on any other.
 BEGIN;
-SELECT plan(18);
+SELECT plan(20);
 
 SELECT is(oms.clock(), now(), 'the transaction''s start');
 SET LOCAL oms.test_clock = '2026-03-29 00:59:59.999999+00';
@@ -52,6 +52,20 @@ SELECT is(pg_temp.invoiced('2026-12-31 22:59:59+00', 'Pacific/Kiritimati'), '202
 SELECT is(pg_temp.invoiced('2026-12-31 23:00:00+00', 'Pacific/Kiritimati'), '2027-01-01 2027-01-02 not due', 'the first of the next');
 SELECT is((SELECT string_agg(number, ' ' ORDER BY invoice_id DESC) FROM (SELECT * FROM oms.invoices ORDER BY invoice_id DESC LIMIT 2) i), 'INV-2027-000001 INV-2026-000004', 'each in its series');
 
+-- A default that says now() is for rows typed by hand: commands give the instant themselves.
+SELECT oms.place_order(1, '{"channel":1,"lines":[{"item":1,"quantity":1,"unit_price":"10"}]}') AS o \gset
+SELECT oms.authorize(1, :o, 'card') AS p \gset
+SELECT oms.record_payment_event(1, :p, 'authorized', 10, 'a'), oms.hold(1, :o, 'manual', 'wait'), oms.subscribe(1, 'reader'), oms.add_task(1, 'call', '{}') \g /dev/null
+CREATE FUNCTION pg_temp.of_now() RETURNS TABLE (tab text, col text, n bigint, wrong bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR tab, col IN SELECT c.relname, a.attname FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.adnum
+		WHERE c.relnamespace = 'oms'::regnamespace AND pg_get_expr(d.adbin, d.adrelid) LIKE '%now()%' LOOP
+		EXECUTE format('SELECT count(*), count(*) FILTER (WHERE %I = now()) FROM oms.%I', col, tab) INTO n, wrong;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SELECT is_empty('SELECT * FROM pg_temp.of_now() WHERE wrong > 0', 'no command leaves an instant to the default');
+SELECT cmp_ok((SELECT count(*)::int FROM pg_temp.of_now() WHERE n > 0), '>=', 8, 'of many tables');
 SELECT is_empty('SELECT * FROM oms.verify(1)', 'sound');
 
 SELECT * FROM finish();
