@@ -38,11 +38,11 @@
 
 /* ON CONFLICT: the index functions gained arguments in 16 and 18. */
 #if PG_VERSION_NUM < 160000
-#define OMS_INSERT_INDEX_TUPLES(info, slot, estate, conflict, arbiters) \
-	ExecInsertIndexTuples(info, slot, estate, false, true, conflict, arbiters)
+#define OMS_INSERT_INDEX_TUPLES(info, slot, estate, no_error, conflict, arbiters) \
+	ExecInsertIndexTuples(info, slot, estate, false, no_error, conflict, arbiters)
 #else
-#define OMS_INSERT_INDEX_TUPLES(info, slot, estate, conflict, arbiters) \
-	ExecInsertIndexTuples(info, slot, estate, false, true, conflict, arbiters, false)
+#define OMS_INSERT_INDEX_TUPLES(info, slot, estate, no_error, conflict, arbiters) \
+	ExecInsertIndexTuples(info, slot, estate, false, no_error, conflict, arbiters, false)
 #endif
 #if PG_VERSION_NUM < 180000
 #define OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, conflict, arbiters) \

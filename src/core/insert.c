@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "access/tupmacs.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "executor/executor.h"
@@ -32,6 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "core/find.h"
 #include "core/guard.h"
@@ -48,6 +50,13 @@ relation_changed(Datum arg, Oid relid)
 	for (target = targets; target != NULL; target = target->next)
 		if (target->known != NULL && (!OidIsValid(relid) || target->known->relid == relid))
 			target->valid = false;
+}
+
+/* A function may be that of a trigger. */
+static void
+function_changed(Datum arg, int cache, uint32 hash)
+{
+	relation_changed((Datum) 0, InvalidOid);
 }
 
 static bool
@@ -141,6 +150,26 @@ read_indexes(OmsTable *table, Relation rel)
 	list_free(oids);
 }
 
+/* The triggers with their functions looked up, and what a row must meet. */
+static void
+read_rules(OmsTable *table, Relation rel)
+{
+	bool	   *required = palloc0(table->desc->natts * sizeof(bool));
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	int			i;
+
+	for (i = 0; i < table->desc->natts; i++)
+		required[i] = TupleDescAttr(RelationGetDescr(rel), i)->attnotnull;
+	table->required = required;
+	table->checked = constr != NULL && constr->num_check > 0;
+	table->triggers = CopyTriggerDesc(rel->trigdesc);
+	if (table->triggers == NULL)
+		return;
+	table->trigger_functions = palloc0(table->triggers->numtriggers * sizeof(FmgrInfo));
+	for (i = 0; i < table->triggers->numtriggers; i++)
+		fmgr_info_cxt(table->triggers->triggers[i].tgfoid, &table->trigger_functions[i], table->context);
+}
+
 /* Reads the catalog about a table that is locked. */
 static OmsTable *
 read_table(OmsTarget *target, Oid relid)
@@ -155,16 +184,16 @@ read_table(OmsTarget *target, Oid relid)
 	table->relid = relid;
 	table->row_type = rel->rd_rel->reltype;
 	table->array_type = get_array_type(table->row_type);
-	table->has_triggers = triggers != NULL;
 	table->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-	table->plain = target->columns != NULL && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules &&
+	table->plain = target->columns != NULL && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules && !rel->rd_rel->relispartition &&
 		(triggers == NULL || (!triggers->trig_insert_before_statement && !triggers->trig_insert_after_statement &&
 							  !triggers->trig_insert_new_table)) &&
 		read_defaults(table, target, rel);
-	if (table->plain)
-		read_indexes(table, rel);
-	else
+	if (!table->plain)
 		table->ndefaults = 0;
+	read_rules(table, rel);
+	if (rel->rd_rel->relkind == RELKIND_RELATION)
+		read_indexes(table, rel);
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);
@@ -203,6 +232,7 @@ oms_table(OmsTarget *target)
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
 		registered = true;
 	}
 	if (target->valid)
@@ -237,50 +267,64 @@ oms_table_is_plain(const OmsTable *table)
 	return table->plain && !XactReadOnly && !IsInParallelMode() && oms_may_skip_sql(table->relid, ACL_INSERT);
 }
 
-/* Opens the indexes of a table for the rows of one statement. */
-static void
-open_indexes(const OmsTable *table, ResultRelInfo *info)
-{
-	List	   *oids = RelationGetIndexList(info->ri_RelationDesc);
-	ListCell   *cell;
-	int			n = 0;
-
-	info->ri_IndexRelationDescs = palloc((list_length(oids) + 1) * sizeof(Relation));
-	info->ri_IndexRelationInfo = palloc((list_length(oids) + 1) * sizeof(IndexInfo *));
-	foreach(cell, oids)
-	{
-		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
-		IndexInfo  *own;
-
-		if (n < table->nindexes && table->index_oids[n] == lfirst_oid(cell))
-		{
-			own = palloc(sizeof(IndexInfo));
-			memcpy(own, table->indexes[n], sizeof(IndexInfo));
-			own->ii_ReadyForInserts = index->rd_index->indisready;
-			own->ii_AmCache = NULL;
-			own->ii_Context = CurrentMemoryContext;
-		}
-		else
-			own = BuildIndexInfo(index);
-		info->ri_IndexRelationDescs[n] = index;
-		info->ri_IndexRelationInfo[n++] = own;
-	}
-	info->ri_NumIndices = n;
-	list_free(oids);
-}
-
-/* Opens the table of a set for the rows of one statement. */
+/* Opens the table of a set for the rows of one statement; its indexes are opened by the rows. */
 static ResultRelInfo *
-open_table(EState *estate, const OmsRows *rows)
+open_table(EState *estate, const OmsTable *table)
 {
 	ResultRelInfo *info = makeNode(ResultRelInfo);
 
-	InitResultRelInfo(info, table_open(rows->table->relid, NoLock), 0, NULL, 0);
+	/* InitResultRelInfo() would copy the triggers. */
+	info->ri_RelationDesc = table_open(table->relid, NoLock);
+	if (table->triggers != NULL)
+	{
+		info->ri_TrigDesc = table->triggers;
+		info->ri_TrigFunctions = table->trigger_functions;
+		info->ri_TrigWhenExprs = palloc0(table->triggers->numtriggers * sizeof(ExprState *));
+	}
 	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, info);
-	open_indexes(rows->table, info);
+	info->ri_NumIndices = table->nindexes;
+	info->ri_IndexRelationDescs = palloc0(table->nindexes * sizeof(Relation));
+	info->ri_IndexRelationInfo = palloc0(table->nindexes * sizeof(IndexInfo *));
 	if (unlikely(oms_previewing))
 		oms_preview_watch(estate, info);
 	return info;
+}
+
+/*
+ * Opens the indexes that have an entry for the row in the slot, as far as they
+ * are not open.  Partial indexes that no row belongs to are left alone, and not
+ * locked: a backend that holds more than sixteen locks takes the others from
+ * the table that all backends share.
+ */
+static void
+open_indexes(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTableSlot *slot)
+{
+	ExprContext *context = GetPerTupleExprContext(estate);
+	int			i;
+
+	context->ecxt_scantuple = slot;
+	for (i = 0; i < table->nindexes; i++)
+	{
+		IndexInfo  *own;
+
+		if (info->ri_IndexRelationDescs[i] != NULL ||
+			(table->indexes[i]->ii_PredicateState != NULL && !ExecQual(table->indexes[i]->ii_PredicateState, context)))
+			continue;
+		own = info->ri_IndexRelationInfo[i] = palloc(sizeof(IndexInfo));
+		memcpy(own, table->indexes[i], sizeof(IndexInfo));
+		info->ri_IndexRelationDescs[i] = index_open(table->index_oids[i], RowExclusiveLock);
+		own->ii_ReadyForInserts = info->ri_IndexRelationDescs[i]->rd_index->indisready;
+		own->ii_AmCache = NULL;
+		own->ii_Context = CurrentMemoryContext;
+	}
+}
+
+/* Closes the indexes before those of the next table are opened. */
+static void
+close_indexes(ResultRelInfo *info)
+{
+	ExecCloseIndices(info);
+	info->ri_NumIndices = 0;
 }
 
 static EState *
@@ -302,7 +346,6 @@ end_insert(EState *estate)
 	{
 		ResultRelInfo *info = lfirst(cell);
 
-		ExecCloseIndices(info);
 		table_close(info->ri_RelationDesc, NoLock);
 	}
 	FreeExecutorState(estate);
@@ -310,10 +353,43 @@ end_insert(EState *estate)
 	CommandCounterIncrement();
 }
 
+/* Whether the row has all it must have; only one that has not, or more constraints, is worth taking apart. */
+static bool
+is_complete(const OmsTable *table, TupleTableSlot *slot)
+{
+	HeapTuple	tuple = TTS_IS_HEAPTUPLE(slot) ? ((HeapTupleTableSlot *) slot)->tuple : NULL;
+	int			i;
+
+	if (table->checked || tuple == NULL || HeapTupleHeaderGetNatts(tuple->t_data) < table->desc->natts)
+		return false;
+	for (i = 0; HeapTupleHasNulls(tuple) && i < table->desc->natts; i++)
+		if (table->required[i] && att_isnull(i, tuple->t_data->t_bits))
+			return false;
+	return true;
+}
+
+/* One row with its triggers and indexes, as ExecSimpleRelationInsert() does. */
+static void
+insert_row(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTableSlot *slot)
+{
+	Relation	rel = info->ri_RelationDesc;
+	List	   *recheck;
+
+	if (info->ri_TrigDesc != NULL && info->ri_TrigDesc->trig_insert_before_row && !ExecBRInsertTriggers(estate, info, slot))
+		return;
+	if (rel->rd_att->constr != NULL && !is_complete(table, slot))
+		ExecConstraints(info, slot, estate);
+	simple_table_tuple_insert(rel, slot);
+	open_indexes(estate, table, info, slot);
+	recheck = OMS_INSERT_INDEX_TUPLES(info, slot, estate, false, NULL, NIL);
+	ExecARInsertTriggers(estate, info, slot, recheck, NULL);
+}
+
 static void
 insert_set(EState *estate, OmsRows *rows)
 {
-	ResultRelInfo *info = open_table(estate, rows);
+	const OmsTable *table = oms_table(rows->target);
+	ResultRelInfo *info = open_table(estate, table);
 	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(info->ri_RelationDesc), &TTSOpsHeapTuple);
 	int			i;
 
@@ -322,8 +398,9 @@ insert_set(EState *estate, OmsRows *rows)
 		CHECK_FOR_INTERRUPTS();
 		ResetPerTupleExprContext(estate);
 		ExecStoreHeapTuple(rows->rows[i], slot, true);
-		ExecSimpleRelationInsert(info, estate, slot);
+		insert_row(estate, table, info, slot);
 	}
+	close_indexes(info);
 	rows->n = 0;
 }
 
@@ -361,7 +438,8 @@ oms_insert_new_row(OmsRows *rows)
 {
 	EState	   *estate = begin_insert();
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	ResultRelInfo *info = open_table(estate, rows);
+	const OmsTable *table = oms_table(rows->target);
+	ResultRelInfo *info = open_table(estate, table);
 	Relation	rel = info->ri_RelationDesc;
 	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), &TTSOpsHeapTuple);
 	ItemPointerData other;
@@ -370,17 +448,19 @@ oms_insert_new_row(OmsRows *rows)
 	ExecStoreHeapTuple(rows->rows[0], slot, false);
 	if (rel->rd_att->constr != NULL)
 		ExecConstraints(info, slot, estate);
+	open_indexes(estate, table, info, slot);
 	if (OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, &other, NIL))
 	{
 		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		bool		conflict = false;
 
 		table_tuple_insert_speculative(rel, slot, GetCurrentCommandId(true), 0, NULL, token);
-		(void) OMS_INSERT_INDEX_TUPLES(info, slot, estate, &conflict, NIL);
+		(void) OMS_INSERT_INDEX_TUPLES(info, slot, estate, true, &conflict, NIL);
 		table_tuple_complete_speculative(rel, slot, token, !conflict);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 		inserted = !conflict;
 	}
+	close_indexes(info);
 	MemoryContextSwitchTo(old);
 	end_insert(estate);
 	return inserted;

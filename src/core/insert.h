@@ -18,7 +18,10 @@ typedef struct OmsTable
 	Oid			array_type;
 	TupleDesc	desc;
 	bool		plain;			/* the catalog allows to insert without SQL */
-	bool		has_triggers;
+	TriggerDesc *triggers;		/* null: none */
+	FmgrInfo   *trigger_functions;	/* side by side with them */
+	const bool *required;		/* columns that may not be null */
+	bool		checked;		/* has constraints beside those */
 	int			ndefaults;		/* of the columns that are not given, where it is plain */
 	int		   *default_columns;	/* from 0 */
 	ExprState **defaults;

@@ -129,7 +129,7 @@ oms_rows_insert(OmsStatement *stmt, OmsRows **sets, int n)
 bool
 oms_rows_without_sql(const OmsRows *rows)
 {
-	return oms_table_is_plain(rows->table) && !rows->table->has_triggers && !oms_previewing;
+	return oms_table_is_plain(rows->table) && rows->table->triggers == NULL && !oms_previewing;
 }
 
 bool
