@@ -2,7 +2,7 @@
 -- added to the tables (columns, defaults, triggers, constraints, indexes) and what only SQL can do (statement
 -- triggers, generated columns, domains).
 BEGIN;
-SELECT plan(24);
+SELECT plan(29);
 
 CREATE FUNCTION pg_temp.place(OUT id bigint) LANGUAGE sql AS
 	$$ SELECT oms.place_order(1, 1, NULL, '{1,2}', '{1,2}') $$;
@@ -42,6 +42,19 @@ END $$;
 CREATE TRIGGER own BEFORE INSERT ON oms.sales_order FOR EACH ROW EXECUTE FUNCTION public.own_trigger();
 SELECT pg_temp.place() AS o \gset
 SELECT is((SELECT own_note FROM oms.sales_order WHERE order_id = :o), 'trigger of 0', 'BEFORE trigger of others');
+CREATE OR REPLACE FUNCTION public.own_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.email := 'replaced@example.test';
+	NEW.number := 'OWN-1';
+	RETURN NEW;
+END $$;
+SELECT pg_temp.place() AS o \gset
+SELECT is((SELECT email FROM oms.sales_order WHERE order_id = :o), 'replaced@example.test', 'whose function may be replaced');
+SELECT is((SELECT order_id FROM oms.find_orders(1, 'replaced@')), :o::bigint, 'a partial index has what a trigger made belong to it');
+SELECT is((SELECT order_id FROM oms.find_orders(1, 'OWN-1')), :o::bigint, 'another one too');
+ALTER TABLE oms.sales_order DISABLE TRIGGER own;
+SELECT pg_temp.place() AS o \gset
+SELECT is((SELECT email FROM oms.sales_order WHERE order_id = :o), NULL, 'a trigger that is off');
 DROP TRIGGER own ON oms.sales_order;
 CREATE TABLE public.own_log (order_id bigint, lines bigint);
 CREATE FUNCTION public.own_after() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -73,6 +86,10 @@ ALTER TABLE oms.sales_order ADD CONSTRAINT own_check CHECK (total < 100) NOT VAL
 SELECT throws_ok('SELECT oms.place_order(1, 1, NULL, ''{1}'', ''{50}'')', '23514', NULL, 'CHECK of others');
 SELECT lives_ok('SELECT pg_temp.place()', 'which lets others through');
 ALTER TABLE oms.sales_order DROP CONSTRAINT own_check;
+ALTER TABLE oms.sales_order ADD COLUMN own_must text NOT NULL DEFAULT 'x';
+ALTER TABLE oms.sales_order ALTER COLUMN own_must DROP DEFAULT;
+SELECT throws_ok('SELECT pg_temp.place()', '23502', NULL, 'NOT NULL of others');
+ALTER TABLE oms.sales_order DROP COLUMN own_must;
 CREATE FUNCTION public.own_key(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT left($1, 0) $$;
 CREATE UNIQUE INDEX own_unique ON oms.order_line (merchant_id, order_id, public.own_key(sku)) WHERE line_no < 3 AND order_id > 1000000;
 SELECT lives_ok('SELECT pg_temp.place()', 'partial index of others, not meant');
