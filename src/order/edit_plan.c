@@ -761,6 +761,8 @@ new_draft(const OmsEdit *edit, int nactions)
 	draft->customer_id = edit->head->customer_id;
 	draft->tax_included = edit->head->tax_included;
 	draft->price_cause = "edit";
+	/* What promotions give, they give at placement, where it is counted and kept. */
+	draft->no_promotions = true;
 	if (edit->texts[OMS_EDIT_SHIP_TO] != NULL)
 		draft->ship_to = DirectFunctionCall1(jsonb_in, CStringGetDatum(edit->texts[OMS_EDIT_SHIP_TO]));
 	draft->lines = palloc0((nactions + 1) * sizeof(OmsDraftLine));

@@ -1,6 +1,6 @@
 -- Prices of groups, promotions, coupons with limits, exemptions in force, amounts in the merchant's currency.
 BEGIN;
-SELECT plan(60);
+SELECT plan(63);
 
 INSERT INTO oms.item (merchant_id, item_id, sku, title) VALUES (1, 1, 'MUG', 'Mug'), (1, 2, 'JAR', 'Jar'), (1, 3, 'CUP', 'Cup');
 SELECT oms.receive_stock(1, i, 1, 1000, 'delivery') FROM generate_series(1, 3) i;
@@ -138,6 +138,15 @@ UPDATE oms.promotion_counter SET used = used + 5;
 UPDATE oms.discount_allocation SET amount = 1000 WHERE order_id = (SELECT max(order_id) FROM oms.discount_allocation WHERE line_no = 1) AND line_no = 1;
 UPDATE oms.order_base SET base_total = base_total + 0.01 WHERE order_id = (SELECT max(order_id) FROM oms.order_base);
 SELECT is((SELECT array_agg(DISTINCT rule::text ORDER BY rule::text) FROM oms.verify(1) WHERE rule <> 'trigger_state'), '{base_by_rate,given_is_discount,promotion_limit,promotion_used}', 'verify() names each fault');
+
+-- An edit gives nothing that is neither counted nor kept: what promotions gave at placement stays as it is.
+INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 9901, 'EDITED', 'Edited', 'service');
+INSERT INTO oms.promotion (merchant_id, name, kind, value, usage_limit, items) VALUES (1, 'Once', 'percent', 10, 1, '{9901}');
+SELECT oms.place_order(1, '{"channel": 1, "lines": [{"sku": "EDITED", "quantity": 1, "unit_price": "10"}]}') AS e1, oms.place_order(1, '{"channel": 1, "promotions": false, "lines": [{"sku": "EDITED", "quantity": 1, "unit_price": "10"}]}') AS e2 \gset
+SELECT oms.edit_order(1, o, '[{"action": "add", "sku": "EDITED", "quantity": 1, "unit_price": "10"}]'), oms.confirm_edit(1, o) FROM unnest(ARRAY[:e1, :e2]::bigint[]) o \g /dev/null
+SELECT is((SELECT string_agg(discount::text, ' ' ORDER BY line_no) FROM oms.order_line WHERE order_id = :e1), '1.00 0.00', 'a line that an edit adds gets none of it');
+SELECT is((SELECT string_agg(discount::text, ' ' ORDER BY line_no) FROM oms.order_line WHERE order_id = :e2), '0.00 0.00', 'nor does an order that wanted no promotions');
+SELECT is((SELECT sum(amount) FROM oms.discount_allocation WHERE order_id IN (:e1, :e2)), 1.00, 'all that was given is kept');
 
 SELECT * FROM finish();
 ROLLBACK;
