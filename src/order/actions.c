@@ -33,6 +33,7 @@ enum
 #define OF_ORDER \
 	"o AS (" \
 	" SELECT x.lifecycle, x.workflow_id, x.on_hold, x.fulfilment_state, b.due, b.due - b.capturable - b.authorize_pending AS unsecured, " \
+	"  b.captured - b.charged_back - b.refunded - b.refund_pending AS kept, " \
 	"  coalesce((SELECT array_agg(h.kind || ':' || s) FROM oms.order_hold h, unnest(h.blocks) s " \
 	"   WHERE h.merchant_id = $1 AND h.order_id = $2 AND h.released_at IS NULL " \
 	"   AND NOT (h.kind = 'edit' AND EXISTS (SELECT FROM oms.order_edit e WHERE e.merchant_id = $1 AND e.order_id = $2 " \
@@ -117,7 +118,7 @@ static OmsStatement statements[] = {
 		"  (21, 'capture', 'capture', CASE WHEN o.lifecycle = 'cancelled' THEN 'the order is cancelled' "
 		"   WHEN NOT p.capturable THEN 'nothing is authorized and not captured' WHEN o.due <= 0 THEN 'nothing is due' END), "
 		"  (22, 'void', NULL, CASE WHEN NOT p.capturable THEN 'nothing is authorized and not captured' END), "
-		"  (23, 'refund', 'refund', CASE WHEN NOT p.refundable THEN 'nothing is captured and not refunded' END), "
+		"  (23, 'refund', 'refund', CASE WHEN NOT p.refundable OR o.kept <= 0 THEN 'nothing is captured and not refunded' END), "
 		"  (30, 'plan_fulfilment', 'pick', coalesce(o.not_live, plan.obstacle)), "
 		"  (31, 'confirm_pick', 'pick', CASE WHEN NOT w.to_pick THEN 'nothing is planned and not picked' ELSE o.not_live END), "
 		"  (32, 'pack', 'pick', CASE WHEN NOT w.to_pack THEN 'nothing is picked and not packed' ELSE o.not_live END), "

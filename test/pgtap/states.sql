@@ -5,7 +5,7 @@
 -- oms.transition and by the answers; all else is refused.
 BEGIN;
 SET LOCAL enable_seqscan = off;
-SELECT plan(16);
+SELECT plan(17);
 INSERT INTO oms.item (merchant_id, item_id, sku, title, kind) VALUES (1, 1, 'A', 'Apple', 'stocked');
 SELECT oms.receive_stock(1, 1, 1, 1000000, 'opening') \g /dev/null
 
@@ -51,7 +51,13 @@ BEGIN
 		WHEN 'authorize' THEN PERFORM oms.authorize(1, o, 'card');
 		WHEN 'capture' THEN PERFORM oms.capture(1, p);
 		WHEN 'void' THEN PERFORM oms.void(1, p);
-		WHEN 'refund' THEN PERFORM oms.refund(1, p);
+		-- of one payment no more than is left of all, where another one gave back more than it had
+		WHEN 'refund' THEN PERFORM oms.refund(1, p, (SELECT least(d.refundable, nullif(greatest(b.captured - b.charged_back - b.refunded - b.refund_pending, 0), 0))
+			FROM oms.payment_detail d JOIN oms.payment_balance b USING (merchant_id, order_id) WHERE d.merchant_id = 1 AND d.payment_id = p));
+		-- what others do unasked: a part of the money comes or goes, or more than is owed
+		WHEN 'some captured', 'more captured', 'some refunded' THEN
+			SELECT max(payment_id) INTO p FROM oms.payment WHERE merchant_id = 1 AND order_id = o;
+			PERFORM oms.record_payment_event(1, p, split_part(what, ' ', 2), CASE split_part(what, ' ', 1) WHEN 'more' THEN 25 ELSE 3 END, what || clock_timestamp());
 		-- the gateway does all that it was asked for
 		WHEN 'gateway' THEN
 			SELECT count(oms.record_payment_event(1, payment_id, v.kind, v.amount, v.kind || clock_timestamp())) INTO n FROM oms.payment,
@@ -68,7 +74,7 @@ CREATE FUNCTION pg_temp.state(o bigint) RETURNS text LANGUAGE sql AS $$
 		(SELECT string_agg(f.state, ' ' ORDER BY f.state) FROM oms.fulfilment f WHERE f.merchant_id = 1 AND f.order_id = o AND f.state NOT IN ('cancelled', 'shipped')),
 		(SELECT concat_ws(' ', sign(b.due), sign(b.capturable), sign(b.captured - b.refunded), sign(b.authorize_pending + b.capture_pending + b.refund_pending))
 			FROM oms.payment_balance b WHERE b.merchant_id = 1 AND b.order_id = o),
-		(SELECT count(*) FROM oms.order_edits e WHERE e.merchant_id = 1 AND e.order_id = o AND e.state = 'open'))
+		(SELECT count(*) FROM oms.order_edits e WHERE e.merchant_id = 1 AND e.order_id = o AND e.state = 'open'), current_setting('walk.name', true))
 	FROM oms.sales_order x JOIN oms.order_line l USING (merchant_id, order_id) WHERE x.merchant_id = 1 AND x.order_id = o $$;
 
 CREATE TEMPORARY TABLE node (no int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, state text UNIQUE, path text[]);
@@ -141,13 +147,16 @@ END $$;
 -- Money does not look at how many units there are, so its product with the rest is walked with one unit.
 SELECT pg_temp.walk(2, '{confirm,hold all,release_hold,cancel_line,cancel_order,reopen_order,plan_fulfilment,pick one,confirm_pick,pack,ship,cancel_fulfilment,deliver,request_return,receive_return}') \g /dev/null
 SELECT pg_temp.walk(1, '{confirm,hold all,release_hold,cancel_order,reopen_order,plan_fulfilment,confirm_pick,pack,ship,deliver,request_return,receive_return,authorize,capture,void,refund,gateway}') \g /dev/null
+SELECT set_config('walk.name', 'money unasked', true), pg_temp.walk(1, '{confirm,ship_order,request_return,receive_return,authorize,gateway,some captured,more captured,some refunded}') \g /dev/null
+SELECT set_config('walk.name', '', true) \g /dev/null
 SELECT oms.set_setting(1, 'shipment_policy', p), pg_temp.walk(2, '{confirm,cancel_line,plan_fulfilment,pick one,confirm_pick,pack,ship,edit_order,confirm_edit,decline_edit}') FROM unnest('{line_complete,order_complete}'::text[]) p \g /dev/null
 
 SELECT cmp_ok((SELECT count(*)::int FROM node), '>', 300, 'hundreds of states were reached');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 1) FROM node $$, '{placed,confirmed,completed,cancelled}'::text[], 'every lifecycle');
-SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 2) FROM node $$, '{none,pending,authorized,paid,partially_refunded,refunded}'::text[], 'payment that goes all the way');
+SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 2) FROM node $$, '{none,pending,authorized,partial,paid,partially_refunded,refunded,overpaid}'::text[], 'every state of payment');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 3) FROM node $$, '{unfulfilled,partial,fulfilled,delivered}'::text[], 'every state of fulfilment');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 4) FROM node $$, '{none,requested,partial,returned}'::text[], 'every state of returns');
+SELECT cmp_ok((SELECT count(DISTINCT (split_part(state, '|', 2), split_part(state, '|', 4)))::int FROM node WHERE split_part(state, '|', 2) IN ('partial', 'overpaid', 'partially_refunded')), '>=', 9, 'money in part or too much, each with returns at several stages');
 SELECT set_eq($$ SELECT DISTINCT split_part(state, '|', 5) FROM node $$, '{t,f}'::text[], 'held and not');
 CREATE FUNCTION pg_temp.wrong(which text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('SELECT n.state, a.what, a.said, a.reason, a.code, a.message FROM attempt a JOIN node n ON n.no = a.node WHERE a.kind = %L AND a.said <> (a.code = ''00000'')', which) $$;
