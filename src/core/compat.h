@@ -52,6 +52,32 @@
 	ExecCheckIndexConstraints(info, slot, estate, conflict, &(slot)->tts_tid, arbiters)
 #endif
 
+/* An UPDATE by the executor's parts: 16 tells which indexes, 18 has more arguments and constraints that are not enforced. */
+#if PG_VERSION_NUM < 160000
+#define OMS_UPDATE_INDEXES bool
+#define OMS_EVAL_PLAN_QUAL_INIT(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
+#define OMS_BEFORE_UPDATE(estate, epq, info, tid, slot) ExecBRUpdateTriggers(estate, epq, info, tid, NULL, slot, NULL)
+#define OMS_UPDATE_INDEX_TUPLES(info, slot, estate, indexes) \
+	ExecInsertIndexTuples(info, slot, estate, true, false, NULL, NIL)
+#else
+#define OMS_UPDATE_INDEXES TU_UpdateIndexes
+#define OMS_EVAL_PLAN_QUAL_INIT(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#if PG_VERSION_NUM < 180000
+#define OMS_BEFORE_UPDATE(estate, epq, info, tid, slot) ExecBRUpdateTriggers(estate, epq, info, tid, NULL, slot, NULL, NULL)
+#else
+#define OMS_BEFORE_UPDATE(estate, epq, info, tid, slot) ExecBRUpdateTriggers(estate, epq, info, tid, NULL, slot, NULL, NULL, false)
+#endif
+#define OMS_UPDATE_INDEX_TUPLES(info, slot, estate, indexes) \
+	ExecInsertIndexTuples(info, slot, estate, true, false, NULL, NIL, indexes == TU_Summarizing)
+#endif
+#if PG_VERSION_NUM < 180000
+#define OMS_CHECK_STATES(info) ((info)->ri_ConstraintExprs)
+#define OMS_CHECK_IS_ENFORCED(check) true
+#else
+#define OMS_CHECK_STATES(info) ((info)->ri_CheckConstraintExprs)
+#define OMS_CHECK_IS_ENFORCED(check) ((check).ccenforced)
+#endif
+
 /* The number of the running transaction within its backend moved in 17. */
 #if PG_VERSION_NUM < 170000
 #define OMS_LOCAL_TRANSACTION (MyProc->lxid)

@@ -60,6 +60,28 @@ oms_row_same(TriggerData *trigdata, int column)
 	return datum_image_eq(oldval, newval, att->attbyval, att->attlen);
 }
 
+OmsRow
+oms_row_read(TriggerData *trigdata, HeapTuple tuple)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	OmsRow		row = {palloc(desc->natts * sizeof(Datum)), palloc(desc->natts * sizeof(bool))};
+
+	heap_deform_tuple(tuple, desc, row.values, row.nulls);
+	return row;
+}
+
+/* Whether both have the same in the column. */
+bool
+oms_row_agrees(TriggerData *trigdata, const OmsRow *old, const OmsRow *new, int column)
+{
+	int			i = column - 1;
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(trigdata->tg_relation), i);
+
+	if (old->nulls[i] || new->nulls[i])
+		return old->nulls[i] && new->nulls[i];
+	return datum_image_eq(old->values[i], new->values[i], att->attbyval, att->attlen);
+}
+
 /* What the trigger returns to let the row through. */
 static HeapTuple
 accepted(TriggerData *trigdata)

@@ -24,4 +24,14 @@ extern TriggerData *oms_trigger_data(FunctionCallInfo fcinfo);
 extern Datum oms_row_get(TriggerData *trigdata, HeapTuple tuple, int column, bool *isnull);
 extern bool oms_row_same(TriggerData *trigdata, int column);
 
+/* A row's columns, read once: the last ones of a wide row are far. */
+typedef struct OmsRow
+{
+	Datum	   *values;			/* of column n at n - 1 */
+	bool	   *nulls;
+} OmsRow;
+
+extern OmsRow oms_row_read(TriggerData *trigdata, HeapTuple tuple);
+extern bool oms_row_agrees(TriggerData *trigdata, const OmsRow *old, const OmsRow *new, int column);
+
 #endif							/* OMS_GUARD_H */

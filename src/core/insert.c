@@ -23,10 +23,13 @@
 #include "access/tupmacs.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_trigger.h"
 #include "executor/executor.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteManip.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -65,14 +68,15 @@ is_user_function(Oid function, void *context)
 	return function >= FirstNormalObjectId;
 }
 
-/* Whether a function in the expression may be replaced, so that the expression may not be kept compiled. */
+/* Whether the expression may not be kept compiled: a function in it may be replaced, or it keeps a row type while it runs. */
 static bool
-has_user_function(Node *node, void *context)
+is_fleeting(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	return check_functions_in_node(node, is_user_function, NULL) ||
-		expression_tree_walker(node, has_user_function, context);
+	return (IsA(node, Var) && ((Var *) node)->varattno == InvalidAttrNumber) ||
+		check_functions_in_node(node, is_user_function, NULL) ||
+		expression_tree_walker(node, is_fleeting, context);
 }
 
 static bool
@@ -112,7 +116,7 @@ read_defaults(OmsTable *table, const OmsTarget *target, Relation rel)
 		value = build_column_default(rel, column + 1);
 		if (value == NULL)
 			continue;
-		if (has_user_function(value, NULL))
+		if (is_fleeting(value, NULL))
 			return false;
 		table->default_columns[table->ndefaults] = column;
 		table->defaults[table->ndefaults++] = ExecInitExpr(expression_planner((Expr *) value), NULL);
@@ -135,9 +139,9 @@ read_indexes(OmsTable *table, Relation rel)
 		IndexInfo  *info = BuildIndexInfo(index);
 		ListCell   *expression;
 
-		if (info->ii_Predicate != NIL && !has_user_function((Node *) info->ii_Predicate, NULL))
+		if (info->ii_Predicate != NIL && !is_fleeting((Node *) info->ii_Predicate, NULL))
 			info->ii_PredicateState = ExecInitQual((List *) expression_planner((Expr *) info->ii_Predicate), NULL);
-		if (info->ii_Expressions != NIL && !has_user_function((Node *) info->ii_Expressions, NULL))
+		if (info->ii_Expressions != NIL && !is_fleeting((Node *) info->ii_Expressions, NULL))
 			foreach(expression, info->ii_Expressions)
 				info->ii_ExpressionsState = lappend(info->ii_ExpressionsState,
 													ExecInitExpr(expression_planner(lfirst(expression)), NULL));
@@ -170,6 +174,92 @@ read_rules(OmsTable *table, Relation rel)
 		fmgr_info_cxt(table->triggers->triggers[i].tgfoid, &table->trigger_functions[i], table->context);
 }
 
+/* Compiles the CHECKs of a table; all or none, as the executor takes them. */
+static ExprState **
+compile_checks(const TupleConstr *constraints)
+{
+	int			n = constraints != NULL ? constraints->num_check : 0;
+	ExprState **states = palloc0((n + 1) * sizeof(ExprState *));
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		Node	   *check = stringToNode(constraints->check[i].ccbin);
+
+		if (!OMS_CHECK_IS_ENFORCED(constraints->check[i]))
+			continue;
+		if (is_fleeting(check, NULL))
+			return NULL;
+		states[i] = ExecInitExpr(expression_planner((Expr *) check), NULL);
+	}
+	return n > 0 ? states : NULL;
+}
+
+/* Compiles the conditions of triggers as TriggerEnabled() would for each statement. */
+static ExprState **
+compile_conditions(const TriggerDesc *triggers)
+{
+	int			n = triggers != NULL ? triggers->numtriggers : 0;
+	ExprState **states = palloc0((n + 1) * sizeof(ExprState *));
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		Node	   *condition;
+
+		if (triggers->triggers[i].tgqual == NULL)
+			continue;
+		condition = stringToNode(triggers->triggers[i].tgqual);
+		if (is_fleeting(condition, NULL))
+			continue;
+		ChangeVarNodes(condition, PRS2_OLD_VARNO, INNER_VAR, 0);
+		ChangeVarNodes(condition, PRS2_NEW_VARNO, OUTER_VAR, 0);
+		states[i] = ExecInitQual((List *) expression_planner((Expr *) make_ands_implicit((Expr *) condition)), NULL);
+	}
+	return states;
+}
+
+/* Whether updates need nothing that only the planner knows: the columns they name, computed columns, checks of domains. */
+static bool
+may_update(const OmsTable *table, Relation rel)
+{
+	int			i;
+
+	for (i = 0; i < table->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(table->desc, i);
+
+		if (!att->attisdropped && (att->attgenerated != '\0' || get_typtype(att->atttypid) == TYPTYPE_DOMAIN))
+			return false;
+	}
+	for (i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		if (TRIGGER_FOR_UPDATE(rel->trigdesc->triggers[i].tgtype) && rel->trigdesc->triggers[i].tgnattr > 0)
+			return false;
+	return rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules && !rel->rd_rel->relispartition;
+}
+
+/* Finds the primary key; false where there is none, or a unique index is checked later. */
+static bool
+read_key(OmsTable *table, Relation rel)
+{
+	List	   *oids = RelationGetIndexList(rel);
+	bool		immediate = true;
+	ListCell   *cell;
+
+	table->primary_key = rel->rd_pkindex;
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		immediate = immediate && index->rd_index->indimmediate;
+		if (lfirst_oid(cell) == table->primary_key)
+			table->nkeys = index->rd_index->indnkeyatts;
+		index_close(index, AccessShareLock);
+	}
+	list_free(oids);
+	return immediate && table->nkeys > 0;
+}
+
 /* Reads the catalog about a table that is locked. */
 static OmsTable *
 read_table(OmsTarget *target, Oid relid)
@@ -184,7 +274,7 @@ read_table(OmsTarget *target, Oid relid)
 	table->relid = relid;
 	table->row_type = rel->rd_rel->reltype;
 	table->array_type = get_array_type(table->row_type);
-	table->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	table->plain = target->columns != NULL && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules && !rel->rd_rel->relispartition &&
 		(triggers == NULL || (!triggers->trig_insert_before_statement && !triggers->trig_insert_after_statement &&
 							  !triggers->trig_insert_new_table)) &&
@@ -194,6 +284,9 @@ read_table(OmsTarget *target, Oid relid)
 	read_rules(table, rel);
 	if (rel->rd_rel->relkind == RELKIND_RELATION)
 		read_indexes(table, rel);
+	table->keyed = may_update(table, rel) && read_key(table, rel);
+	table->conditions = compile_conditions(triggers);
+	table->checks = compile_checks(RelationGetDescr(rel)->constr);
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);
@@ -268,8 +361,8 @@ oms_table_is_plain(const OmsTable *table)
 }
 
 /* Opens the table of a set for the rows of one statement; its indexes are opened by the rows. */
-static ResultRelInfo *
-open_table(EState *estate, const OmsTable *table)
+ResultRelInfo *
+oms_write_table(EState *estate, const OmsTable *table)
 {
 	ResultRelInfo *info = makeNode(ResultRelInfo);
 
@@ -279,8 +372,10 @@ open_table(EState *estate, const OmsTable *table)
 	{
 		info->ri_TrigDesc = table->triggers;
 		info->ri_TrigFunctions = table->trigger_functions;
-		info->ri_TrigWhenExprs = palloc0(table->triggers->numtriggers * sizeof(ExprState *));
+		info->ri_TrigWhenExprs = palloc(table->triggers->numtriggers * sizeof(ExprState *));
+		memcpy(info->ri_TrigWhenExprs, table->conditions, table->triggers->numtriggers * sizeof(ExprState *));
 	}
+	OMS_CHECK_STATES(info) = table->checks;
 	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, info);
 	info->ri_NumIndices = table->nindexes;
 	info->ri_IndexRelationDescs = palloc0(table->nindexes * sizeof(Relation));
@@ -296,8 +391,8 @@ open_table(EState *estate, const OmsTable *table)
  * locked: a backend that holds more than sixteen locks takes the others from
  * the table that all backends share.
  */
-static void
-open_indexes(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTableSlot *slot)
+void
+oms_write_indexes(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTableSlot *slot)
 {
 	ExprContext *context = GetPerTupleExprContext(estate);
 	int			i;
@@ -320,24 +415,29 @@ open_indexes(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTa
 }
 
 /* Closes the indexes before those of the next table are opened. */
-static void
-close_indexes(ResultRelInfo *info)
+void
+oms_write_close(ResultRelInfo *info)
 {
 	ExecCloseIndices(info);
 	info->ri_NumIndices = 0;
 }
 
-static EState *
-begin_insert(void)
+EState *
+oms_write_begin(void)
 {
+	EState	   *estate;
+
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	return CreateExecutorState();
+	estate = CreateExecutorState();
+	estate->es_snapshot = GetActiveSnapshot();
+	estate->es_output_cid = GetCurrentCommandId(true);
+	return estate;
 }
 
 /* Closes the tables, and lets what follows see the rows. */
-static void
-end_insert(EState *estate)
+void
+oms_write_end(EState *estate)
 {
 	ListCell   *cell;
 
@@ -380,7 +480,7 @@ insert_row(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTabl
 	if (rel->rd_att->constr != NULL && !is_complete(table, slot))
 		ExecConstraints(info, slot, estate);
 	simple_table_tuple_insert(rel, slot);
-	open_indexes(estate, table, info, slot);
+	oms_write_indexes(estate, table, info, slot);
 	recheck = OMS_INSERT_INDEX_TUPLES(info, slot, estate, false, NULL, NIL);
 	ExecARInsertTriggers(estate, info, slot, recheck, NULL);
 }
@@ -389,7 +489,7 @@ static void
 insert_set(EState *estate, OmsRows *rows)
 {
 	const OmsTable *table = oms_table(rows->target);
-	ResultRelInfo *info = open_table(estate, table);
+	ResultRelInfo *info = oms_write_table(estate, table);
 	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(info->ri_RelationDesc), &TTSOpsHeapTuple);
 	int			i;
 
@@ -400,14 +500,14 @@ insert_set(EState *estate, OmsRows *rows)
 		ExecStoreHeapTuple(rows->rows[i], slot, true);
 		insert_row(estate, table, info, slot);
 	}
-	close_indexes(info);
+	oms_write_close(info);
 	rows->n = 0;
 }
 
 void
 oms_insert_rows(OmsRows **sets, int n)
 {
-	EState	   *estate = begin_insert();
+	EState	   *estate = oms_write_begin();
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	int			guard = oms_guard_enter();
 	int			i;
@@ -426,7 +526,7 @@ oms_insert_rows(OmsRows **sets, int n)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
-	end_insert(estate);
+	oms_write_end(estate);
 }
 
 /*
@@ -436,10 +536,10 @@ oms_insert_rows(OmsRows **sets, int n)
 bool
 oms_insert_new_row(OmsRows *rows)
 {
-	EState	   *estate = begin_insert();
+	EState	   *estate = oms_write_begin();
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	const OmsTable *table = oms_table(rows->target);
-	ResultRelInfo *info = open_table(estate, table);
+	ResultRelInfo *info = oms_write_table(estate, table);
 	Relation	rel = info->ri_RelationDesc;
 	TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), &TTSOpsHeapTuple);
 	ItemPointerData other;
@@ -448,7 +548,7 @@ oms_insert_new_row(OmsRows *rows)
 	ExecStoreHeapTuple(rows->rows[0], slot, false);
 	if (rel->rd_att->constr != NULL)
 		ExecConstraints(info, slot, estate);
-	open_indexes(estate, table, info, slot);
+	oms_write_indexes(estate, table, info, slot);
 	if (OMS_CHECK_INDEX_CONSTRAINTS(info, slot, estate, &other, NIL))
 	{
 		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
@@ -460,8 +560,8 @@ oms_insert_new_row(OmsRows *rows)
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 		inserted = !conflict;
 	}
-	close_indexes(info);
+	oms_write_close(info);
 	MemoryContextSwitchTo(old);
-	end_insert(estate);
+	oms_write_end(estate);
 	return inserted;
 }

@@ -28,9 +28,14 @@ typedef struct OmsTable
 	int			nindexes;
 	Oid		   *index_oids;
 	IndexInfo **indexes;		/* to be copied: with compiled expressions */
+	ExprState **conditions;		/* of triggers, one each; null: none, or the executor reads it */
+	ExprState **checks;			/* null: none, or the executor reads them */
+	bool		keyed;			/* the catalog allows to read and update by the primary key without SQL */
+	Oid			primary_key;
+	int			nkeys;			/* its columns */
 } OmsTable;
 
-/* A target of rows that SQL writes. */
+/* A target of rows that SQL inserts. */
 extern OmsTarget *oms_target(const char *table);
 
 /* The target's table, locked until the transaction ends; OM015 when there is none. */
@@ -44,5 +49,17 @@ extern bool oms_insert_new_row(OmsRows *rows);
 
 /* Inserts the rows of plain tables as one guarded statement would. */
 extern void oms_insert_rows(OmsRows **sets, int n);
+
+/*
+ * The parts of a statement that the executor is not asked to start: its state,
+ * with a snapshot that sees all that was done before; a table, whose indexes
+ * are opened when one is to be written; and the end, after which what follows
+ * sees the rows.
+ */
+extern EState *oms_write_begin(void);
+extern ResultRelInfo *oms_write_table(EState *estate, const OmsTable *table);
+extern void oms_write_indexes(EState *estate, const OmsTable *table, ResultRelInfo *info, TupleTableSlot *slot);
+extern void oms_write_close(ResultRelInfo *info);
+extern void oms_write_end(EState *estate);
 
 #endif							/* OMS_INSERT_H */

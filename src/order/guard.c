@@ -19,6 +19,7 @@
 #include "event/event.h"
 #include "inventory/inventory.h"
 #include "inventory/supply.h"
+#include "order/columns.h"
 #include "order/expire.h"
 #include "order/history.h"
 #include "order/order.h"
@@ -34,33 +35,14 @@ PG_FUNCTION_INFO_V1(oms_order_line_refresh);
 PG_FUNCTION_INFO_V1(oms_order_hold_refresh);
 PG_FUNCTION_INFO_V1(oms_merchant_seed);
 
-/* Columns of sales_order and order_line that the guards name. */
 enum
 {
-	ORDER_MERCHANT = 1, ORDER_CHANNEL, ORDER_ID, ORDER_REVISION = 7, ORDER_ON_HOLD = 9, ORDER_LIFECYCLE = 11, ORDER_TOTAL = 20,
-	ORDER_SHIP_TO = 22, ORDER_BILL_TO = 23, ORDER_NUMBER = 24, ORDER_EMAIL = 26, ORDER_GIFT_NOTE = 30,
-	ORDER_WORKFLOW = 33, ORDER_STATE, ORDER_LAST = ORDER_STATE
-};
-enum
-{
-	LINE_MERCHANT = 1, LINE_NO, LINE_ORDER, LINE_ITEM, LINE_ORDERED, LINE_CANCELLED, LINE_ALLOCATED, LINE_BACKORDERED, LINE_PICKED,
-	LINE_PACKED, LINE_SHIPPED, LINE_DELIVERED, LINE_RETURN_REQUESTED, LINE_RETURNED, LINE_INSTRUCTIONS = 22
-};
-
-enum
-{
-	ST_OPEN_UNITS,
 	ST_WAYS_OUT,
 	ST_MERGED,
 	ST_SEED
 };
 
 static OmsStatement statements[] = {
-	[ST_OPEN_UNITS] = {
-		"SELECT coalesce(sum(ordered - cancelled - shipped), 0), coalesce(sum(shipped), 0) FROM oms.order_line "
-		"WHERE merchant_id = $1 AND order_id = $2",
-		2, {INT4OID, INT8OID}
-	},
 	[ST_WAYS_OUT] = {
 		"SELECT string_agg(to_state, ', ' ORDER BY to_state) FROM oms.transition WHERE merchant_id = $1 AND from_state = $2",
 		2, {INT4OID, TEXTOID}
@@ -84,43 +66,15 @@ is_free_column(int column)
 		(column >= ORDER_EMAIL && column <= ORDER_GIFT_NOTE) || column > ORDER_LAST;
 }
 
-/* A row's columns, read once: the last ones of a wide row are far. */
-typedef struct Row
-{
-	Datum	   *values;			/* of column n at n - 1 */
-	bool	   *nulls;
-} Row;
-
-static Row
-read_row(TriggerData *trigdata, HeapTuple tuple)
-{
-	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	Row			row = {palloc(desc->natts * sizeof(Datum)), palloc(desc->natts * sizeof(bool))};
-
-	heap_deform_tuple(tuple, desc, row.values, row.nulls);
-	return row;
-}
-
-static bool
-same(TriggerData *trigdata, const Row *old, const Row *new, int column)
-{
-	int			i = column - 1;
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(trigdata->tg_relation), i);
-
-	if (old->nulls[i] || new->nulls[i])
-		return old->nulls[i] && new->nulls[i];
-	return datum_image_eq(old->values[i], new->values[i], att->attbyval, att->attlen);
-}
-
 static char *
-text_of(const Row *row, int column)
+text_of(const OmsRow *row, int column)
 {
 	return TextDatumGetCString(row->values[column - 1]);
 }
 
 /* The order of a row as far as the checks below need it. */
 static OmsOrderHead
-head_of(const Row *row)
+head_of(const OmsRow *row)
 {
 	OmsOrderHead head = {0};
 
@@ -131,13 +85,17 @@ head_of(const Row *row)
 	return head;
 }
 
-static bool
-has_open_units(int32 merchant, int64 order_id)
+/* Units that are neither shipped nor cancelled. */
+static int64
+open_units(const OmsOrderHead *head)
 {
-	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+	uint64		lines = oms_order_read(OMS_ORDER_LINES, head->merchant, head->order_id);
+	int64		units = 0;
+	uint64		i;
 
-	oms_run(&statements[ST_OPEN_UNITS], values, NULL);
-	return oms_get_int64(0, 1) > 0;
+	for (i = 0; i < lines; i++)
+		units += oms_get_int32(i, LINE_ORDERED) - oms_get_int32(i, LINE_CANCELLED) - oms_get_int32(i, LINE_SHIPPED);
+	return units;
 }
 
 static bool
@@ -150,9 +108,7 @@ is_closed(const char *lifecycle)
 static void
 check_lifecycle(const OmsOrderHead *head, const char *from, const char *to)
 {
-	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
-
-	if (is_closed(from) && !is_closed(to) && !has_open_units(head->merchant, head->order_id))
+	if (is_closed(from) && !is_closed(to) && open_units(head) == 0)
 		ereport(ERROR,
 				(errcode(OMS_TRANSITION),
 				 errmsg("order " INT64_FORMAT " cannot go from %s to %s", head->order_id, from, to),
@@ -165,12 +121,13 @@ check_lifecycle(const OmsOrderHead *head, const char *from, const char *to)
 	}
 	else if (strcmp(to, "cancelled") == 0 || strcmp(to, "completed") == 0)
 	{
-		oms_run(&statements[ST_OPEN_UNITS], values, NULL);
-		if (oms_get_int64(0, 1) > 0)
+		int64		units = open_units(head);
+
+		if (units > 0)
 			ereport(ERROR,
 					(errcode(OMS_STATE),
 					 errmsg("order " INT64_FORMAT " cannot be %s yet", head->order_id, to),
-					 errdetail(INT64_FORMAT " units are neither shipped nor cancelled.", oms_get_int64(0, 1)),
+					 errdetail(INT64_FORMAT " units are neither shipped nor cancelled.", units),
 					 errhint(strcmp(to, "cancelled") == 0 ? "Use cancel_order(), which also releases its stock." :
 							 "Ship or cancel them: the order then completes by itself.")));
 	}
@@ -230,7 +187,7 @@ follow_workflow(const OmsOrderHead *head, const char *old_state, const char *new
 
 /* Checks a change of lifecycle or state.  Answers both as the row gets them, null where it has no workflow. */
 static void
-check_move(TriggerData *trigdata, const Row *old, const Row *new, char **core, char **state)
+check_move(TriggerData *trigdata, const OmsRow *old, const OmsRow *new, char **core, char **state)
 {
 	MemoryContext context = CurrentMemoryContext;
 	OmsOrderHead head = head_of(new);
@@ -246,7 +203,7 @@ check_move(TriggerData *trigdata, const Row *old, const Row *new, char **core, c
 		check_transition(&head, text_of(old, ORDER_LIFECYCLE), text_of(new, ORDER_LIFECYCLE));
 	else
 		follow_workflow(&head, text_of(old, ORDER_STATE),
-						same(trigdata, old, new, ORDER_STATE) ? NULL : text_of(new, ORDER_STATE),
+						oms_row_agrees(trigdata, old, new, ORDER_STATE) ? NULL : text_of(new, ORDER_STATE),
 						text_of(old, ORDER_LIFECYCLE), text_of(new, ORDER_LIFECYCLE),
 						context, state, core);
 	oms_end();
@@ -316,8 +273,8 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {false, false, false};
 	char	   *core = NULL;
 	char	   *state = NULL;
-	Row			old_row;
-	Row			new_row;
+	OmsRow		old_row;
+	OmsRow		new_row;
 	int			column;
 
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
@@ -332,16 +289,16 @@ oms_sales_order_guard(PG_FUNCTION_ARGS)
 	}
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		oms_error_guarded(rel, "Orders are never deleted.", "Use cancel_order().");
-	old_row = read_row(trigdata, trigdata->tg_trigtuple);
-	new_row = read_row(trigdata, new);
+	old_row = oms_row_read(trigdata, trigdata->tg_trigtuple);
+	new_row = oms_row_read(trigdata, new);
 	if (!oms_guard_is_open())
 		for (column = 1; column <= natts; column++)
-			if (!is_free_column(column) && !same(trigdata, &old_row, &new_row, column))
+			if (!is_free_column(column) && !oms_row_agrees(trigdata, &old_row, &new_row, column))
 				oms_error_guarded(rel, psprintf("Column \"%s\" is frozen at placement or follows from other rows.",
 												NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname)),
 								  "By hand only addresses, contact, instructions, gift note and lifecycle may change.");
 	check_number(trigdata, new);
-	if (!same(trigdata, &old_row, &new_row, ORDER_LIFECYCLE) || !same(trigdata, &old_row, &new_row, ORDER_STATE))
+	if (!oms_row_agrees(trigdata, &old_row, &new_row, ORDER_LIFECYCLE) || !oms_row_agrees(trigdata, &old_row, &new_row, ORDER_STATE))
 		check_move(trigdata, &old_row, &new_row, &core, &state);
 	values[0] = Int32GetDatum(DatumGetInt32(old_row.values[ORDER_REVISION - 1]) + 1);
 	if (core != NULL)
@@ -388,8 +345,8 @@ Datum
 oms_sales_order_moved(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = oms_trigger_data(fcinfo);
-	Row			old_row = read_row(trigdata, trigdata->tg_trigtuple);
-	Row			new_row = read_row(trigdata, trigdata->tg_newtuple);
+	OmsRow		old_row = oms_row_read(trigdata, trigdata->tg_trigtuple);
+	OmsRow		new_row = oms_row_read(trigdata, trigdata->tg_newtuple);
 	OmsOrderHead head = head_of(&new_row);
 	OmsEvent	event = {0};
 	OmsJson		json;
@@ -415,7 +372,7 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 	event.data = oms_json_end(&json);
 	oms_event_write(&event);
 	/* An order of charges alone is completed by being confirmed; cancelled, its charges fall away. */
-	if (moved && (strcmp(to, "cancelled") == 0 || (strcmp(to, "confirmed") == 0 && !has_open_units(event.merchant, event.order_id))))
+	if (moved && (strcmp(to, "cancelled") == 0 || (strcmp(to, "confirmed") == 0 && open_units(&head) == 0)))
 		oms_order_refresh(event.merchant, event.order_id);
 	if (moved && strcmp(to, "confirmed") == 0)
 		oms_reserve_confirmed(event.merchant, event.order_id);

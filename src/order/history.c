@@ -102,6 +102,8 @@ static bool
 difference(TriggerData *trigdata, Datum *old, Datum *new)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	OmsRow		old_row = oms_row_read(trigdata, trigdata->tg_trigtuple);
+	OmsRow		new_row = oms_row_read(trigdata, trigdata->tg_newtuple);
 	OmsJson		was;
 	OmsJson		is;
 	bool		any = false;
@@ -112,16 +114,12 @@ difference(TriggerData *trigdata, Datum *old, Datum *new)
 	for (column = 1; column <= desc->natts; column++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, column - 1);
-		Datum		value;
-		bool		isnull;
 
-		if (att->attisdropped || oms_row_same(trigdata, column))
+		if (att->attisdropped || oms_row_agrees(trigdata, &old_row, &new_row, column))
 			continue;
 		any = true;
-		value = oms_row_get(trigdata, trigdata->tg_trigtuple, column, &isnull);
-		add_value(&was, att, value, isnull);
-		value = oms_row_get(trigdata, trigdata->tg_newtuple, column, &isnull);
-		add_value(&is, att, value, isnull);
+		add_value(&was, att, old_row.values[column - 1], old_row.nulls[column - 1]);
+		add_value(&is, att, new_row.values[column - 1], new_row.nulls[column - 1]);
 	}
 	*old = oms_json_end(&was);
 	*new = oms_json_end(&is);

@@ -11,12 +11,14 @@
 
 #include "core/cache.h"
 #include "core/config.h"
+#include "core/find.h"
 #include "core/guard.h"
 #include "core/json.h"
 #include "core/money.h"
 #include "core/request.h"
 #include "event/event.h"
 #include "order/approval.h"
+#include "order/columns.h"
 #include "order/expire.h"
 #include "order/hold_rule.h"
 #include "order/order.h"
@@ -30,24 +32,15 @@ PG_FUNCTION_INFO_V1(oms_transition);
 
 enum
 {
-	ST_LOCK,
 	ST_EVENTS,
 	ST_BLOCKING_HOLD,
 	ST_OPEN_HOLD,
 	ST_HOLD,
 	ST_RELEASE_RIGHT,
-	ST_RELEASE,
-	ST_MOVE,
-	ST_MOVE_STATE
+	ST_RELEASE
 };
 
 static OmsStatement statements[] = {
-	[ST_LOCK] = {
-		"SELECT channel_id, customer_id, currency, tax_included, on_hold, lifecycle, payment_state, "
-		"fulfilment_state, return_state, total, shipping, cancelled_total, workflow_id, state "
-		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 FOR NO KEY UPDATE",
-		2, {INT4OID, INT8OID}
-	},
 	[ST_EVENTS] = {"SELECT count(*) FROM oms.event WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}},
 	[ST_BLOCKING_HOLD] = {
 		"SELECT kind, coalesce(reason, 'no reason given'), placed_by FROM oms.order_hold "
@@ -77,15 +70,46 @@ static OmsStatement statements[] = {
 		"WHERE merchant_id = $1 AND order_id = $2 AND kind = $3 AND released_at IS NULL RETURNING hold_id",
 		7, {INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID}
 	},
-	[ST_MOVE] = {
-		"UPDATE oms.sales_order SET lifecycle = $3 WHERE merchant_id = $1 AND order_id = $2",
-		3, {INT4OID, INT8OID, TEXTOID}
+};
+
+static OmsKeyed lock = {
+	{"SELECT * FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2 FOR NO KEY UPDATE", 2, {INT4OID, INT8OID}},
+	.table = "sales_order",
+};
+static OmsKeyed move = {
+	{"UPDATE oms.sales_order SET lifecycle = $3 WHERE merchant_id = $1 AND order_id = $2", 3, {INT4OID, INT8OID, TEXTOID}},
+	.table = "sales_order", .columns = {ORDER_LIFECYCLE},
+};
+static OmsKeyed move_state = {
+	{"UPDATE oms.sales_order SET state = $3 WHERE merchant_id = $1 AND order_id = $2", 3, {INT4OID, INT8OID, TEXTOID}},
+	.table = "sales_order", .columns = {ORDER_STATE},
+};
+
+static OmsKeyed rows[] = {
+	[OMS_ORDER_ROW] = {
+		{"SELECT * FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}}, .table = "sales_order"
 	},
-	[ST_MOVE_STATE] = {
-		"UPDATE oms.sales_order SET state = $3 WHERE merchant_id = $1 AND order_id = $2",
-		3, {INT4OID, INT8OID, TEXTOID}
+	[OMS_ORDER_LINES] = {
+		{"SELECT * FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 ORDER BY line_no", 2, {INT4OID, INT8OID}},
+		.table = "order_line"
+	},
+	[OMS_ORDER_CHARGES] = {
+		{"SELECT * FROM oms.order_charge WHERE merchant_id = $1 AND order_id = $2 ORDER BY charge_no", 2, {INT4OID, INT8OID}},
+		.table = "order_charge"
+	},
+	[OMS_ORDER_HOLDS] = {
+		{"SELECT * FROM oms.order_hold WHERE merchant_id = $1 AND order_id = $2 ORDER BY hold_id", 2, {INT4OID, INT8OID}},
+		.table = "order_hold"
 	},
 };
+
+uint64
+oms_order_read(OmsOrderTable table, int32 merchant, int64 order_id)
+{
+	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
+
+	return oms_keyed_read(&rows[table], values);
+}
 
 /*
  * Whoever had the lock until now may have written rows beside the order's own,
@@ -115,27 +139,27 @@ oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head)
 	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
 	bool		isnull;
 
-	if (oms_run(&statements[ST_LOCK], values, NULL) == 0)
+	if (oms_keyed_lock(&lock, values) == 0)
 		oms_error_unknown("order", merchant, order_id);
 	memset(head, 0, sizeof(*head));
 	head->merchant = merchant;
 	head->order_id = order_id;
-	head->channel = oms_get_int32(0, 1);
-	head->customer_id = oms_get_int64(0, 2);
-	strlcpy(head->currency, oms_get_text(0, 3), sizeof(head->currency));
-	head->tax_included = oms_get_bool(0, 4);
-	head->on_hold = oms_get_bool(0, 5);
-	strlcpy(head->lifecycle, oms_get_text(0, 6), sizeof(head->lifecycle));
-	strlcpy(head->payment_state, oms_get_text(0, 7), sizeof(head->payment_state));
-	strlcpy(head->fulfilment_state, oms_get_text(0, 8), sizeof(head->fulfilment_state));
-	strlcpy(head->return_state, oms_get_text(0, 9), sizeof(head->return_state));
-	head->workflow = oms_get_int32(0, 13);
-	head->state = oms_get_text(0, 14);
+	head->channel = oms_get_int32(0, ORDER_CHANNEL);
+	head->customer_id = oms_get_int64(0, ORDER_CUSTOMER);
+	strlcpy(head->currency, oms_get_text(0, ORDER_CURRENCY), sizeof(head->currency));
+	head->tax_included = oms_get_bool(0, ORDER_TAX_INCLUDED);
+	head->on_hold = oms_get_bool(0, ORDER_ON_HOLD);
+	strlcpy(head->lifecycle, oms_get_text(0, ORDER_LIFECYCLE), sizeof(head->lifecycle));
+	strlcpy(head->payment_state, oms_get_text(0, ORDER_PAYMENT), sizeof(head->payment_state));
+	strlcpy(head->fulfilment_state, oms_get_text(0, ORDER_FULFILMENT), sizeof(head->fulfilment_state));
+	strlcpy(head->return_state, oms_get_text(0, ORDER_RETURN), sizeof(head->return_state));
+	head->workflow = oms_get_int32(0, ORDER_WORKFLOW);
+	head->state = oms_get_text(0, ORDER_STATE);
 	/* Amounts before the exponent's look-up, which may run a query of its own. */
 	{
-		Datum		total = oms_get(0, 10, &isnull);
-		Datum		shipping = oms_get(0, 11, &isnull);
-		Datum		cancelled = oms_get(0, 12, &isnull);
+		Datum		total = oms_get(0, ORDER_TOTAL, &isnull);
+		Datum		shipping = oms_get(0, ORDER_SHIPPING, &isnull);
+		Datum		cancelled = oms_get(0, ORDER_CANCELLED_TOTAL, &isnull);
 
 		head->exponent = oms_currency_exponent(head->currency);
 		head->total = oms_numeric_to_scaled(total, head->exponent, "total");
@@ -359,7 +383,7 @@ oms_order_move(const OmsOrderHead *head, const char *to, bool own, const char *a
 	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), CStringGetTextDatum(to)};
 
 	oms_command(actor, reason, correlation);
-	oms_run(&statements[own ? ST_MOVE_STATE : ST_MOVE], values, NULL);
+	oms_keyed_update(own ? &move_state : &move, values, NULL);
 }
 
 /* Confirms a locked order that nothing keeps from it. */

@@ -35,6 +35,15 @@ typedef struct OmsOrderHead
  */
 extern void oms_order_lock(int32 merchant, int64 order_id, OmsOrderHead *head);
 
+/* The tables that an order's rows are in. */
+typedef enum OmsOrderTable
+{
+	OMS_ORDER_ROW, OMS_ORDER_LINES, OMS_ORDER_CHARGES, OMS_ORDER_HOLDS
+} OmsOrderTable;
+
+/* Its rows in one of them, by number, as oms_run() gives rows; columns as in columns.h. */
+extern uint64 oms_order_read(OmsOrderTable table, int32 merchant, int64 order_id);
+
 /*
  * Refuses (OM005, naming the hold) when an open hold blocks the step: confirm,
  * pick, ship, capture, refund, cancel, edit; or when pick or ship wait for money.

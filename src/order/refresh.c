@@ -9,50 +9,47 @@
 
 #include "utils/fmgrprotos.h"
 
-#include "core/guard.h"
+#include "core/find.h"
 #include "core/money.h"
 #include "core/money_core.h"
+#include "order/columns.h"
 #include "order/order.h"
 
-enum
-{
-	ST_LINES,
-	ST_CHARGES,
-	ST_PAYMENTS,
-	ST_WRITE,
-	ST_WRITE_PAYMENT
+static OmsStatement payments = {
+	"SELECT captured, charged_back, refunded, refund_pending, authorized, voided, void_pending, expired, authorize_pending, "
+	"capture_pending, tolerance_under, tolerance_over FROM oms.payment WHERE merchant_id = $1 AND order_id = $2",
+	2, {INT4OID, INT8OID}
 };
 
-static OmsStatement statements[] = {
-	[ST_LINES] = {
-		"SELECT o.currency, o.lifecycle, o.fulfilment_state, o.return_state, o.cancelled_total, o.on_hold, "
-		"EXISTS (SELECT FROM oms.order_hold h WHERE h.merchant_id = $1 AND h.order_id = $2 AND h.released_at IS NULL), "
-		"l.ordered, l.cancelled, l.shipped, l.delivered, l.return_requested, l.returned, CASE WHEN l.cancelled > 0 THEN l.total END "
-		"FROM oms.sales_order o LEFT JOIN oms.order_line l ON l.merchant_id = $1 AND l.order_id = $2 "
-		"WHERE o.merchant_id = $1 AND o.order_id = $2",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_CHARGES] = {
-		"SELECT coalesce(sum(total), 0) FROM oms.order_charge WHERE merchant_id = $1 AND order_id = $2",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_PAYMENTS] = {
-		"SELECT o.currency, o.payment_state, o.total, o.cancelled_total, p.captured, p.charged_back, p.refunded, p.refund_pending, "
-		"p.authorized, p.voided, p.void_pending, p.expired, p.authorize_pending, p.capture_pending, p.tolerance_under, p.tolerance_over "
-		"FROM oms.sales_order o LEFT JOIN oms.payment p ON p.merchant_id = $1 AND p.order_id = $2 "
-		"WHERE o.merchant_id = $1 AND o.order_id = $2",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_WRITE] = {
+static OmsKeyed write_axes = {
+	{
 		"UPDATE oms.sales_order SET lifecycle = $3, fulfilment_state = $4, return_state = $5, cancelled_total = $6, on_hold = $7, "
 		"payment_state = $8 WHERE merchant_id = $1 AND order_id = $2",
 		8, {INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, NUMERICOID, BOOLOID, TEXTOID}
 	},
-	[ST_WRITE_PAYMENT] = {
+	.table = "sales_order", .guarded = true,
+	.columns = {ORDER_LIFECYCLE, ORDER_FULFILMENT, ORDER_RETURN, ORDER_CANCELLED_TOTAL, ORDER_ON_HOLD, ORDER_PAYMENT}
+};
+static OmsKeyed write_payment = {
+	{
 		"UPDATE oms.sales_order SET payment_state = $3 WHERE merchant_id = $1 AND order_id = $2",
 		3, {INT4OID, INT8OID, TEXTOID}
 	},
+	.table = "sales_order", .guarded = true, .columns = {ORDER_PAYMENT}
 };
+
+/* The derived columns as the order has them, and what they follow from in its row. */
+typedef struct Was
+{
+	int			exponent;
+	char	   *lifecycle;
+	char	   *fulfilment;
+	char	   *back;
+	char	   *payment;
+	bool		held;
+	int64		total;
+	int64		cancelled_total;
+} Was;
 
 /* Adds up payments, or takes the greatest of their tolerances. */
 typedef struct Paid
@@ -79,58 +76,73 @@ tolerance(uint64 row, int column, int exponent)
 static void
 read_payment(uint64 row, int exponent, Paid *paid)
 {
-	int64		captured = oms_get_money(row, 5, exponent);
+	int64		captured = oms_get_money(row, 1, exponent);
 
-	paid->captured += captured - oms_get_money(row, 6, exponent);
-	paid->refunded += oms_get_money(row, 7, exponent);
-	paid->refund_pending += oms_get_money(row, 8, exponent);
-	paid->held += Max(oms_get_money(row, 9, exponent) - oms_get_money(row, 10, exponent) - oms_get_money(row, 11, exponent) -
-					  oms_get_money(row, 12, exponent) - captured, 0);
-	paid->pending += oms_get_money(row, 13, exponent) + oms_get_money(row, 14, exponent);
-	paid->under = Max(paid->under, tolerance(row, 15, exponent));
-	paid->over = Max(paid->over, tolerance(row, 16, exponent));
+	paid->captured += captured - oms_get_money(row, 2, exponent);
+	paid->refunded += oms_get_money(row, 3, exponent);
+	paid->refund_pending += oms_get_money(row, 4, exponent);
+	paid->held += Max(oms_get_money(row, 5, exponent) - oms_get_money(row, 6, exponent) - oms_get_money(row, 7, exponent) -
+					  oms_get_money(row, 8, exponent) - captured, 0);
+	paid->pending += oms_get_money(row, 9, exponent) + oms_get_money(row, 10, exponent);
+	paid->under = Max(paid->under, tolerance(row, 11, exponent));
+	paid->over = Max(paid->over, tolerance(row, 12, exponent));
 }
 
-/*
- * What the payments make of the order, whose cancelled_total is the given one,
- * or its own where that is null; *same tells whether it says so already.
- */
+/* Reads the order's row; false when there is none. */
+static bool
+read_order(int32 merchant, int64 order_id, Was *was)
+{
+	SPITupleTable *row;
+
+	if (oms_order_read(OMS_ORDER_ROW, merchant, order_id) == 0)
+		return false;
+	row = SPI_tuptable;
+	was->exponent = oms_currency_exponent(oms_get_text(0, ORDER_CURRENCY));
+	SPI_tuptable = row;			/* the exponent's look-up may run a query of its own */
+	was->lifecycle = oms_get_text(0, ORDER_LIFECYCLE);
+	was->fulfilment = oms_get_text(0, ORDER_FULFILMENT);
+	was->back = oms_get_text(0, ORDER_RETURN);
+	was->payment = oms_get_text(0, ORDER_PAYMENT);
+	was->held = oms_get_bool(0, ORDER_ON_HOLD);
+	was->total = oms_get_money(0, ORDER_TOTAL, was->exponent);
+	was->cancelled_total = oms_get_money(0, ORDER_CANCELLED_TOTAL, was->exponent);
+	return true;
+}
+
+/* What the payments make of the order when so much of it is cancelled. */
 static const char *
-payment_state(int32 merchant, int64 order_id, const int64 *cancelled, bool *same)
+payment_state(int32 merchant, int64 order_id, const Was *was, int64 cancelled)
 {
 	Datum		values[2] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
-	uint64		rows = oms_run(&statements[ST_PAYMENTS], values, NULL);
-	SPITupleTable *payments = SPI_tuptable;
+	uint64		rows = oms_run(&payments, values, NULL);
+	int64		due = was->total - cancelled;
 	Paid		paid = {0};
-	const char *state;
-	char	   *was;
-	int			exponent;
-	int64		total;
-	int64		due;
 	uint64		i;
 
-	if (rows == 0)
-		oms_error_unknown("order", merchant, order_id);
-	was = oms_get_text(0, 2);
-	exponent = oms_currency_exponent(oms_get_text(0, 1));
-	SPI_tuptable = payments;	/* the exponent's look-up may run a query of its own */
-	total = oms_get_money(0, 3, exponent);
-	due = total - (cancelled != NULL ? *cancelled : oms_get_money(0, 4, exponent));
-	for (i = 0; i < rows && !oms_is_null(i, 5); i++)
-		read_payment(i, exponent, &paid);
+	for (i = 0; i < rows; i++)
+		read_payment(i, was->exponent, &paid);
 	if (paid.captured > 0)
-		state = paid.refunded >= paid.captured ? "refunded" :
+		return paid.refunded >= paid.captured ? "refunded" :
 			paid.captured - paid.refunded - paid.refund_pending > due + paid.over ? "overpaid" :
 			paid.refunded > 0 ? "partially_refunded" :
 			paid.captured >= due - paid.under ? "paid" : "partial";
-	else if (total == 0)
-		state = "paid";
-	else if (paid.held > 0 && paid.held >= due)
-		state = "authorized";
-	else
-		state = paid.held > 0 || paid.pending > 0 ? "pending" : "none";
-	*same = strcmp(state, was) == 0;
-	return state;
+	if (was->total == 0)
+		return "paid";
+	if (paid.held > 0 && paid.held >= due)
+		return "authorized";
+	return paid.held > 0 || paid.pending > 0 ? "pending" : "none";
+}
+
+static bool
+is_held(int32 merchant, int64 order_id)
+{
+	uint64		holds = oms_order_read(OMS_ORDER_HOLDS, merchant, order_id);
+	uint64		i;
+
+	for (i = 0; i < holds; i++)
+		if (oms_is_null(i, HOLD_RELEASED_AT))
+			return true;
+	return false;
 }
 
 /* See order.h. */
@@ -138,8 +150,6 @@ void
 oms_order_refresh(int32 merchant, int64 order_id)
 {
 	Datum		values[8] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
-	uint64		rows = oms_run(&statements[ST_LINES], values, NULL);
-	SPITupleTable *lines = SPI_tuptable;
 	int64		units = 0;
 	int64		cancelled = 0;
 	int64		shipped = 0;
@@ -147,62 +157,56 @@ oms_order_refresh(int32 merchant, int64 order_id)
 	int64		requested = 0;
 	int64		returned = 0;
 	int64		cancelled_total = 0;
-	int64		cancelled_was;
-	int			exponent;
 	const char *lifecycle;
 	const char *fulfilment;
 	const char *back;
 	const char *payment;
-	char	   *lifecycle_was;
 	bool		held;
-	bool		same;
-	bool		same_payment;
+	Was			was;
+	uint64		rows;
 	uint64		i;
 
-	if (rows == 0)
+	if (!read_order(merchant, order_id, &was))
 		return;
-	exponent = oms_currency_exponent(oms_get_text(0, 1));
-	SPI_tuptable = lines;
-	lifecycle_was = oms_get_text(0, 2);
-	cancelled_was = oms_get_money(0, 5, exponent);
-	held = oms_get_bool(0, 7);
-	for (i = 0; i < rows && !oms_is_null(i, 8); i++)
+	held = is_held(merchant, order_id);
+	rows = oms_order_read(OMS_ORDER_LINES, merchant, order_id);
+	for (i = 0; i < rows; i++)
 	{
-		int32		ordered = oms_get_int32(i, 8);
-		int32		gone = oms_get_int32(i, 9);
+		int32		ordered = oms_get_int32(i, LINE_ORDERED);
+		int32		gone = oms_get_int32(i, LINE_CANCELLED);
 
 		units += ordered;
 		cancelled += gone;
-		shipped += oms_get_int32(i, 10);
-		delivered += oms_get_int32(i, 11);
-		requested += oms_get_int32(i, 12);
-		returned += oms_get_int32(i, 13);
+		shipped += oms_get_int32(i, LINE_SHIPPED);
+		delivered += oms_get_int32(i, LINE_DELIVERED);
+		requested += oms_get_int32(i, LINE_RETURN_REQUESTED);
+		returned += oms_get_int32(i, LINE_RETURNED);
 		if (gone > 0)
 			cancelled_total = oms_money_add(cancelled_total,
-											oms_units_share(oms_get_money(i, 14, exponent), ordered, ordered - gone, ordered));
+											oms_units_share(oms_get_money(i, LINE_TOTAL, was.exponent), ordered, ordered - gone, ordered));
 	}
 	lifecycle = units > 0 && cancelled == units ? "cancelled" :
-		strcmp(lifecycle_was, "confirmed") == 0 && shipped == units - cancelled ? "completed" : lifecycle_was;
+		strcmp(was.lifecycle, "confirmed") == 0 && shipped == units - cancelled ? "completed" : was.lifecycle;
 	fulfilment = shipped == 0 ? "unfulfilled" : shipped < units - cancelled ? "partial" :
 		delivered < shipped ? "fulfilled" : "delivered";
 	back = returned == 0 ? (requested == 0 ? "none" : "requested") : returned < shipped ? "partial" : "returned";
-	same = strcmp(lifecycle, lifecycle_was) == 0 && strcmp(fulfilment, oms_get_text(0, 3)) == 0 &&
-		strcmp(back, oms_get_text(0, 4)) == 0 && held == oms_get_bool(0, 6);
-	if (cancelled == units && (units > 0 || strcmp(lifecycle_was, "cancelled") == 0))
+	if (cancelled == units && (units > 0 || strcmp(was.lifecycle, "cancelled") == 0))
 	{
-		oms_run(&statements[ST_CHARGES], values, NULL);
-		cancelled_total = oms_money_add(cancelled_total, oms_get_money(0, 1, exponent));
+		rows = oms_order_read(OMS_ORDER_CHARGES, merchant, order_id);
+		for (i = 0; i < rows; i++)
+			cancelled_total = oms_money_add(cancelled_total, oms_get_money(i, CHARGE_TOTAL, was.exponent));
 	}
-	payment = payment_state(merchant, order_id, &cancelled_total, &same_payment);
-	if (same && same_payment && cancelled_total == cancelled_was)
+	payment = payment_state(merchant, order_id, &was, cancelled_total);
+	if (strcmp(lifecycle, was.lifecycle) == 0 && strcmp(fulfilment, was.fulfilment) == 0 && strcmp(back, was.back) == 0 &&
+		strcmp(payment, was.payment) == 0 && held == was.held && cancelled_total == was.cancelled_total)
 		return;
 	values[2] = CStringGetTextDatum(lifecycle);
 	values[3] = CStringGetTextDatum(fulfilment);
 	values[4] = CStringGetTextDatum(back);
-	values[5] = oms_scaled_to_numeric(cancelled_total, cancelled_total == 0 ? 0 : exponent);
+	values[5] = oms_scaled_to_numeric(cancelled_total, cancelled_total == 0 ? 0 : was.exponent);
 	values[6] = BoolGetDatum(held);
 	values[7] = CStringGetTextDatum(payment);
-	oms_run_guarded(&statements[ST_WRITE], values, NULL);
+	oms_keyed_update(&write_axes, values, NULL);
 }
 
 /* See order.h. */
@@ -210,11 +214,14 @@ void
 oms_order_refresh_payment(int32 merchant, int64 order_id)
 {
 	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(order_id)};
-	bool		same;
-	const char *state = payment_state(merchant, order_id, NULL, &same);
+	const char *state;
+	Was			was;
 
-	if (same)
+	if (!read_order(merchant, order_id, &was))
+		oms_error_unknown("order", merchant, order_id);
+	state = payment_state(merchant, order_id, &was, was.cancelled_total);
+	if (strcmp(state, was.payment) == 0)
 		return;
 	values[2] = CStringGetTextDatum(state);
-	oms_run_guarded(&statements[ST_WRITE_PAYMENT], values, NULL);
+	oms_keyed_update(&write_payment, values, NULL);
 }
