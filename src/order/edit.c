@@ -6,14 +6,19 @@
  */
 #include "core/oms.h"
 
+#include "commands/sequence.h"
 #include "utils/jsonb.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
+#include "core/cache.h"
 #include "core/config.h"
-#include "core/guard.h"
+#include "core/find.h"
 #include "core/json.h"
 #include "core/request.h"
+#include "core/rows.h"
 #include "event/event.h"
+#include "order/columns.h"
 #include "order/edit.h"
 #include "order/hold_rule.h"
 #include "payment/credit_limit.h"
@@ -27,43 +32,44 @@ PG_FUNCTION_INFO_V1(oms_decline_edit);
 /* The kind of the hold that stands while an edit is open, where the setting asks for it. */
 #define EDIT_HOLD "edit"
 
+/* Columns of order_edit, in the order of sql/schema/43_edit.sql. */
 enum
 {
-	ST_EXPIRE,
-	ST_OPEN,
-	ST_INSERT,
-	ST_DECLINE,
-	ST_CONFIRM
+	EDIT_MERCHANT = 1, EDIT_ORDER, EDIT_ID, EDIT_STATE, EDIT_DISCOUNT_POLICY, EDIT_CHANGES, EDIT_OPENED_AT, EDIT_EXPIRES_AT,
+	EDIT_OPENED_BY, EDIT_REASON, EDIT_CLOSED_AT, EDIT_CLOSED_BY, EDIT_CLOSE_REASON, EDIT_REVISION, EDIT_TOTAL_BEFORE,
+	EDIT_TOTAL_AFTER, EDIT_GIVEN_BACK, EDIT_TO_PAY
 };
 
-static OmsStatement statements[] = {
-	[ST_EXPIRE] = {
-		"UPDATE oms.order_edit SET state = 'expired', closed_at = $3, closed_by = 'oms' "
-		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open'",
-		3, {INT4OID, INT8OID, TIMESTAMPTZOID}
-	},
-	[ST_OPEN] = {
-		"SELECT edit_id, changes, discount_policy, expires_at, reason FROM oms.order_edit "
-		"WHERE merchant_id = $1 AND order_id = $2 AND state = 'open'",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_INSERT] = {
-		"INSERT INTO oms.order_edit (merchant_id, order_id, state, discount_policy, changes, opened_at, opened_by, reason, expires_at) "
-		"VALUES ($1, $2, 'open', $3, $4, $5, $6, $7, coalesce($8, $5 + $9::interval)) RETURNING edit_id",
-		9, {INT4OID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
-	},
-	[ST_DECLINE] = {
-		"UPDATE oms.order_edit SET state = 'declined', closed_at = $4, closed_by = $5, close_reason = $6 "
+#define OPEN_COLUMNS \
+	"merchant_id, order_id, edit_id, state, discount_policy, changes, opened_at, expires_at, opened_by, reason"
+
+static OmsTarget target = {"order_edit", OPEN_COLUMNS};
+
+static OmsStatement insert_open = {"INSERT INTO oms.order_edit (" OPEN_COLUMNS ") SELECT " OPEN_COLUMNS " FROM unnest($1)", 1, {0}};
+
+static OmsKeyed find_open = {
+	{"SELECT * FROM oms.order_edit WHERE merchant_id = $1 AND order_id = $2 AND state = 'open'", 2, {INT4OID, INT8OID}},
+	.table = "order_edit", .index = "order_edit_open"
+};
+
+static OmsKeyed close_edit = {
+	{
+		"UPDATE oms.order_edit SET state = $4, closed_at = $5, closed_by = $6, close_reason = $7 "
 		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
-		6, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
+		7, {INT4OID, INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID}
 	},
-	[ST_CONFIRM] = {
-		"UPDATE oms.order_edit SET state = 'confirmed', closed_at = $4, closed_by = $5, close_reason = $6, total_before = $7, "
-		"total_after = $8, given_back = $9, to_pay = $10, "
-		"revision = (SELECT o.revision FROM oms.sales_order o WHERE o.merchant_id = $1 AND o.order_id = $2) "
-		"WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
-		10, {INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
+	.table = "order_edit", .guarded = true, .columns = {EDIT_STATE, EDIT_CLOSED_AT, EDIT_CLOSED_BY, EDIT_CLOSE_REASON}
+};
+
+static OmsKeyed confirm_edit = {
+	{
+		"UPDATE oms.order_edit SET state = $4, closed_at = $5, closed_by = $6, close_reason = $7, total_before = $8, "
+		"total_after = $9, given_back = $10, to_pay = $11, revision = $12 WHERE merchant_id = $1 AND order_id = $2 AND edit_id = $3",
+		12, {INT4OID, INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, INT4OID}
 	},
+	.table = "order_edit", .guarded = true,
+	.columns = {EDIT_STATE, EDIT_CLOSED_AT, EDIT_CLOSED_BY, EDIT_CLOSE_REASON, EDIT_TOTAL_BEFORE, EDIT_TOTAL_AFTER, EDIT_GIVEN_BACK,
+	EDIT_TO_PAY, EDIT_REVISION}
 };
 
 /* An open change set. */
@@ -119,23 +125,39 @@ release_hold(const OmsOrderHead *head, const char *actor, const char *reason)
 		oms_order_confirm_if_free(head->merchant, head->order_id, actor);
 }
 
+/* What closes a set, as parameters of close_edit and confirm_edit. */
+static void
+set_closed(Datum *values, char *nulls, const OmsOrderHead *head, int64 edit_id, const char *state, const char *actor, const char *reason)
+{
+	values[0] = Int32GetDatum(head->merchant);
+	values[1] = Int64GetDatum(head->order_id);
+	values[2] = Int64GetDatum(edit_id);
+	values[3] = CStringGetTextDatum(state);
+	values[4] = TimestampTzGetDatum(oms_now());
+	values[5] = CStringGetTextDatum(actor);
+	values[6] = reason == NULL ? (Datum) 0 : CStringGetTextDatum(reason);
+	nulls[6] = reason == NULL ? 'n' : ' ';
+}
+
 /* Closes a set whose time is over, so that another can open; returns it, 0 when there is none.  *open is one still open. */
 static int64
 expire(const OmsOrderHead *head, int64 *open)
 {
-	Datum		values[3] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), TimestampTzGetDatum(oms_now())};
+	Datum		values[7] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
+	char		nulls[7 + 1] = "       ";
 	int64		edit_id;
 
 	*open = 0;
-	if (oms_run(&statements[ST_OPEN], values, NULL) == 0)
+	if (oms_keyed_read(&find_open, values) == 0)
 		return 0;
-	edit_id = oms_get_int64(0, 1);
-	if (oms_get_int64(0, 4) > oms_now())
+	edit_id = oms_get_int64(0, EDIT_ID);
+	if (oms_get_int64(0, EDIT_EXPIRES_AT) > oms_now())
 	{
 		*open = edit_id;
 		return 0;
 	}
-	oms_run_guarded(&statements[ST_EXPIRE], values, NULL);
+	set_closed(values, nulls, head, edit_id, "expired", "oms", NULL);
+	oms_keyed_update(&close_edit, values, nulls);
 	announce(head, "order.edit_expired", edit_id);
 	release_hold(head, "oms", "the edit has expired");
 	return edit_id;
@@ -148,16 +170,16 @@ read_open(const OmsOrderHead *head, OpenEdit *open)
 	Datum		values[2] = {Int32GetDatum(head->merchant), Int64GetDatum(head->order_id)};
 	bool		isnull;
 
-	if (oms_run(&statements[ST_OPEN], values, NULL) == 0)
+	if (oms_keyed_read(&find_open, values) == 0)
 		ereport(ERROR,
 				(errcode(OMS_UNKNOWN),
 				 errmsg("order " INT64_FORMAT " has no open edit", head->order_id),
 				 errhint("Open one with edit_order().")));
-	open->edit_id = oms_get_int64(0, 1);
-	open->changes = PointerGetDatum(DatumGetJsonbPCopy(oms_get(0, 2, &isnull)));
-	open->keep_discount = strcmp(oms_get_text(0, 3), "keep") == 0;
-	open->reason = oms_get_text(0, 5);
-	if (DatumGetTimestampTz(oms_get(0, 4, &isnull)) <= oms_now())
+	open->edit_id = oms_get_int64(0, EDIT_ID);
+	open->changes = PointerGetDatum(DatumGetJsonbPCopy(oms_get(0, EDIT_CHANGES, &isnull)));
+	open->keep_discount = strcmp(oms_get_text(0, EDIT_DISCOUNT_POLICY), "keep") == 0;
+	open->reason = oms_get_text(0, EDIT_REASON);
+	if (oms_get_int64(0, EDIT_EXPIRES_AT) <= oms_now())
 		ereport(ERROR,
 				(errcode(OMS_STATE),
 				 errmsg("edit " INT64_FORMAT " of order " INT64_FORMAT " has expired", open->edit_id, head->order_id),
@@ -180,6 +202,28 @@ keeps_discount(FunctionCallInfo fcinfo, int n, const OmsOrderHead *head)
 	return strcmp(policy, "keep") == 0;
 }
 
+static int64
+next_edit_id(void)
+{
+	static OmsCache cache = {
+		.name = "edit numbers",
+		.tables = {"order_edit_edit_id_seq"},
+	};
+
+	(void) oms_cache_fresh(&cache);
+	return nextval_internal(cache.relids[0], false);
+}
+
+/* When a set opened now can no longer be confirmed, unless that is said. */
+static Datum
+default_expiry(const OmsOrderHead *head, TimestampTz now)
+{
+	Datum		interval = DirectFunctionCall3(interval_in, CStringGetDatum(oms_setting(head->merchant, head->channel, "edit_expiry")),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+	return DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), interval);
+}
+
 /* SQL: edit_order(merchant, order_id, changes, discount_policy, expires_at, request_key, actor, reason) */
 Datum
 oms_edit_order(PG_FUNCTION_ARGS)
@@ -193,8 +237,7 @@ oms_edit_order(PG_FUNCTION_ARGS)
 	if (!oms_call_repeated(fcinfo, "edit_order", 5, &call, &edit_id))
 	{
 		TimestampTz now = oms_now();
-		Datum		values[9];
-		char		nulls[9 + 1] = "         ";
+		OmsRows    *rows;
 		int64		open;
 		bool		keep;
 
@@ -202,8 +245,6 @@ oms_edit_order(PG_FUNCTION_ARGS)
 		require_open(&head);
 		(void) expire(&head, &open);
 		oms_order_require_no_hold(&head, "edit");
-		values[0] = Int32GetDatum(call.merchant);
-		values[1] = Int64GetDatum(order_id);
 		if (open != 0)
 			ereport(ERROR,
 					(errcode(OMS_STATE),
@@ -217,17 +258,20 @@ oms_edit_order(PG_FUNCTION_ARGS)
 		keep = keeps_discount(fcinfo, 3, &head);
 		/* What can never be confirmed is refused at once. */
 		(void) oms_edit_plan(&head, PG_GETARG_DATUM(2), keep, call.reason);
-		values[2] = CStringGetTextDatum(keep ? "keep" : "rate");
-		values[3] = PG_GETARG_DATUM(2);
-		values[4] = TimestampTzGetDatum(now);
-		values[5] = CStringGetTextDatum(call.actor);
-		values[6] = call.reason == NULL ? (Datum) 0 : CStringGetTextDatum(call.reason);
-		nulls[6] = call.reason == NULL ? 'n' : ' ';
-		values[7] = PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4);
-		nulls[7] = PG_ARGISNULL(4) ? 'n' : ' ';
-		values[8] = CStringGetTextDatum(oms_setting(call.merchant, head.channel, "edit_expiry"));
-		oms_run_guarded(&statements[ST_INSERT], values, nulls);
-		edit_id = oms_get_int64(0, 1);
+		edit_id = next_edit_id();
+		rows = oms_rows_for(&target);
+		oms_rows_set(rows, EDIT_MERCHANT, Int32GetDatum(call.merchant));
+		oms_rows_set(rows, EDIT_ORDER, Int64GetDatum(order_id));
+		oms_rows_set(rows, EDIT_ID, Int64GetDatum(edit_id));
+		oms_rows_set_text(rows, EDIT_STATE, "open");
+		oms_rows_set_text(rows, EDIT_DISCOUNT_POLICY, keep ? "keep" : "rate");
+		oms_rows_set(rows, EDIT_CHANGES, PG_GETARG_DATUM(2));
+		oms_rows_set(rows, EDIT_OPENED_AT, TimestampTzGetDatum(now));
+		oms_rows_set(rows, EDIT_EXPIRES_AT, PG_ARGISNULL(4) ? default_expiry(&head, now) : PG_GETARG_DATUM(4));
+		oms_rows_set_text(rows, EDIT_OPENED_BY, call.actor);
+		oms_rows_set_text(rows, EDIT_REASON, call.reason);
+		oms_rows_add(rows);
+		oms_rows_insert(&insert_open, &rows, 1);
 		announce(&head, "order.edit_opened", edit_id);
 		if (strcmp(oms_setting(call.merchant, head.channel, "edit_hold"), "on") == 0)
 			(void) oms_order_hold(&head, EDIT_HOLD, "an edit is open", call.actor);
@@ -343,8 +387,8 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 {
 	int			exponent = edit->head->exponent;
 	OmsOrderHead after;
-	Datum		values[10];
-	char		nulls[10 + 1] = "          ";
+	Datum		values[12];
+	char		nulls[12 + 1] = "            ";
 	OmsJson		json;
 	int64		less;
 	int64		given = 0;
@@ -356,19 +400,15 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 		given = oms_payment_less_owed(&after, less,
 									  (edit->was.tax - edit->was.cancelled_tax) - (edit->now.tax - edit->now.cancelled_tax),
 									  "edit", open->edit_id, call->actor, call->reason);
-	values[0] = Int32GetDatum(call->merchant);
-	values[1] = Int64GetDatum(after.order_id);
 	to_pay = oms_payment_to_pay(&after);
-	values[2] = Int64GetDatum(open->edit_id);
-	values[3] = TimestampTzGetDatum(oms_now());
-	values[4] = CStringGetTextDatum(call->actor);
-	values[5] = call->reason == NULL ? (Datum) 0 : CStringGetTextDatum(call->reason);
-	nulls[5] = call->reason == NULL ? 'n' : ' ';
-	values[6] = oms_scaled_to_numeric(edit->was.total - edit->head->cancelled_total, exponent);
-	values[7] = oms_scaled_to_numeric(after.total - after.cancelled_total, exponent);
-	values[8] = oms_scaled_to_numeric(given, exponent);
-	values[9] = oms_scaled_to_numeric(to_pay, exponent);
-	oms_run_guarded(&statements[ST_CONFIRM], values, nulls);
+	set_closed(values, nulls, &after, open->edit_id, "confirmed", call->actor, call->reason);
+	values[7] = oms_scaled_to_numeric(edit->was.total - edit->head->cancelled_total, exponent);
+	values[8] = oms_scaled_to_numeric(after.total - after.cancelled_total, exponent);
+	values[9] = oms_scaled_to_numeric(given, exponent);
+	values[10] = oms_scaled_to_numeric(to_pay, exponent);
+	oms_order_read(OMS_ORDER_ROW, call->merchant, after.order_id);
+	values[11] = Int32GetDatum(oms_get_int32(0, ORDER_REVISION));
+	oms_keyed_update(&confirm_edit, values, nulls);
 
 	oms_json_begin(&json);
 	oms_json_add_int(&json, "edit", open->edit_id);
@@ -420,18 +460,12 @@ static int64
 decline(const OmsOrderHead *head, const OmsCall *call)
 {
 	OpenEdit	open;
-	Datum		values[6];
-	char		nulls[6 + 1] = "      ";
+	Datum		values[7];
+	char		nulls[7 + 1] = "       ";
 
 	read_open(head, &open);
-	values[0] = Int32GetDatum(head->merchant);
-	values[1] = Int64GetDatum(head->order_id);
-	values[2] = Int64GetDatum(open.edit_id);
-	values[3] = TimestampTzGetDatum(oms_now());
-	values[4] = CStringGetTextDatum(call->actor);
-	values[5] = call->reason == NULL ? (Datum) 0 : CStringGetTextDatum(call->reason);
-	nulls[5] = call->reason == NULL ? 'n' : ' ';
-	oms_run_guarded(&statements[ST_DECLINE], values, nulls);
+	set_closed(values, nulls, head, open.edit_id, "declined", call->actor, call->reason);
+	oms_keyed_update(&close_edit, values, nulls);
 	announce(head, "order.edit_declined", open.edit_id);
 	release_hold(head, call->actor, "the edit is declined");
 	return open.edit_id;

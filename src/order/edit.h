@@ -37,6 +37,7 @@ typedef struct OmsEditLine
 	bool		discounted;		/* its discount is as given */
 	char	   *price_reason;	/* of its new price */
 	int32		from_promise;	/* promised units that are given up */
+	Datum		given_price;	/* unit_price with its digits */
 	OmsEditFigures was;
 	OmsEditFigures now;
 } OmsEditLine;

@@ -6,43 +6,22 @@
  */
 #include "core/oms.h"
 
-#include "utils/array.h"
+#include "utils/fmgrprotos.h"
 
+#include "core/find.h"
 #include "core/guard.h"
 #include "fulfilment/promise.h"
+#include "order/columns.h"
 #include "order/edit.h"
 #include "order/sourcing.h"
 
 enum
 {
-	ST_ORDER,
-	ST_LINES,
-	ST_CHARGE,
 	ST_NEW_CHARGE,
 	ST_SOURCING_NUMBER
 };
 
 static OmsStatement statements[] = {
-	/* Always written: the revision rises with it. */
-	[ST_ORDER] = {
-		"UPDATE oms.sales_order SET subtotal = $3, discount = $4, shipping = $5, charges = $6, tax = $7, total = $8, "
-		"ship_to = $9::jsonb, bill_to = $10::jsonb, instructions = $11, gift_note = $12 WHERE merchant_id = $1 AND order_id = $2",
-		12, {INT4OID, INT8OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	},
-	/* Of the prices only those that change: one keeps its digits as it was given. */
-	[ST_LINES] = {
-		"UPDATE oms.order_line l SET ordered = v.ordered, cancelled = v.cancelled, allocated = v.allocated, backordered = v.backordered, "
-		"unit_price = coalesce(v.unit_price, l.unit_price), discount = v.discount, tax = v.tax, total = v.total "
-		"FROM unnest($3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[]) "
-		"v(line_no, ordered, cancelled, allocated, backordered, unit_price, discount, tax, total) "
-		"WHERE l.merchant_id = $1 AND l.order_id = $2 AND l.line_no = v.line_no",
-		11, {INT4OID, INT8OID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-		NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID}
-	},
-	[ST_CHARGE] = {
-		"UPDATE oms.order_charge SET amount = $4, tax = $5, total = $6 WHERE merchant_id = $1 AND order_id = $2 AND charge_no = $3",
-		6, {INT4OID, INT8OID, INT4OID, NUMERICOID, NUMERICOID, NUMERICOID}
-	},
 	[ST_NEW_CHARGE] = {
 		"INSERT INTO oms.order_charge (merchant_id, order_id, charge_no, amount, tax, total, kind, description, tax_rate) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -53,12 +32,50 @@ static OmsStatement statements[] = {
 	},
 };
 
+/* Always written: the revision rises with it. */
+static OmsKeyed write_totals = {
+	{
+		"UPDATE oms.sales_order SET subtotal = $3, discount = $4, shipping = $5, charges = $6, tax = $7, total = $8 "
+		"WHERE merchant_id = $1 AND order_id = $2",
+		8, {INT4OID, INT8OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
+	},
+	.table = "sales_order", .guarded = true,
+	.columns = {ORDER_SUBTOTAL, ORDER_DISCOUNT, ORDER_SHIPPING, ORDER_CHARGES, ORDER_TAX, ORDER_TOTAL}
+};
+static OmsKeyed write_all = {
+	{
+		"UPDATE oms.sales_order SET subtotal = $3, discount = $4, shipping = $5, charges = $6, tax = $7, total = $8, "
+		"ship_to = $9, bill_to = $10, instructions = $11, gift_note = $12 WHERE merchant_id = $1 AND order_id = $2",
+		12, {INT4OID, INT8OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID}
+	},
+	.table = "sales_order", .guarded = true,
+	.columns = {ORDER_SUBTOTAL, ORDER_DISCOUNT, ORDER_SHIPPING, ORDER_CHARGES, ORDER_TAX, ORDER_TOTAL, ORDER_SHIP_TO, ORDER_BILL_TO,
+	ORDER_INSTRUCTIONS, ORDER_GIFT_NOTE}
+};
+static OmsKeyed write_line = {
+	{
+		"UPDATE oms.order_line SET ordered = $4, cancelled = $5, allocated = $6, backordered = $7, unit_price = $8, discount = $9, "
+		"tax = $10, total = $11 WHERE merchant_id = $1 AND order_id = $2 AND line_no = $3",
+		11, {INT4OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, NUMERICOID, NUMERICOID, NUMERICOID, NUMERICOID}
+	},
+	.table = "order_line", .guarded = true,
+	.columns = {LINE_ORDERED, LINE_CANCELLED, LINE_ALLOCATED, LINE_BACKORDERED, LINE_UNIT_PRICE, LINE_DISCOUNT, LINE_TAX, LINE_TOTAL}
+};
+static OmsKeyed write_charge = {
+	{
+		"UPDATE oms.order_charge SET amount = $4, tax = $5, total = $6 WHERE merchant_id = $1 AND order_id = $2 AND charge_no = $3",
+		6, {INT4OID, INT8OID, INT4OID, NUMERICOID, NUMERICOID, NUMERICOID}
+	},
+	.table = "order_charge", .guarded = true, .columns = {CHARGE_AMOUNT, CHARGE_TAX, CHARGE_TOTAL}
+};
+
 static void
 write_order(const OmsEdit *edit)
 {
 	int			exponent = edit->head->exponent;
 	Datum		values[12];
 	char		nulls[12 + 1] = "            ";
+	bool		texts = false;
 	int			i;
 
 	values[0] = Int32GetDatum(edit->head->merchant);
@@ -70,11 +87,15 @@ write_order(const OmsEdit *edit)
 	values[6] = oms_scaled_to_numeric(edit->now.tax, exponent);
 	values[7] = oms_scaled_to_numeric(edit->now.total, exponent);
 	for (i = 0; i < OMS_EDIT_TEXTS; i++)
+		texts |= edit->texts[i] != edit->texts_were[i];
+	for (i = 0; i < OMS_EDIT_TEXTS && texts; i++)
 	{
-		values[8 + i] = edit->texts[i] == NULL ? (Datum) 0 : CStringGetTextDatum(edit->texts[i]);
 		nulls[8 + i] = edit->texts[i] == NULL ? 'n' : ' ';
+		if (edit->texts[i] != NULL)
+			values[8 + i] = i <= OMS_EDIT_BILL_TO ? DirectFunctionCall1(jsonb_in, CStringGetDatum(edit->texts[i])) :
+				CStringGetTextDatum(edit->texts[i]);
 	}
-	oms_run_guarded(&statements[ST_ORDER], values, nulls);
+	oms_keyed_update(texts ? &write_all : &write_totals, values, nulls);
 }
 
 static void
@@ -99,7 +120,7 @@ write_charges(const OmsEdit *edit)
 		values[5] = oms_scaled_to_numeric(charge->now.total, exponent);
 		if (!charge->added)
 		{
-			oms_run_guarded(&statements[ST_CHARGE], values, NULL);
+			oms_keyed_update(&write_charge, values, NULL);
 			continue;
 		}
 		values[6] = CStringGetTextDatum(charge->now.kind);
@@ -110,56 +131,41 @@ write_charges(const OmsEdit *edit)
 	}
 }
 
-static Datum
-numeric_array(Datum *elements, bool *nulls, int n)
-{
-	int			lower = 1;
-
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower, NUMERICOID, -1, false, TYPALIGN_INT));
-}
-
 /* Writes the lines that change; returns how many. */
 static int
 write_lines(OmsEdit *edit)
 {
 	int			exponent = edit->head->exponent;
-	Datum	   *columns[9];
-	bool	   *same_price = palloc((edit->nlines + 1) * sizeof(bool));
-	Datum		values[11];
+	Datum	  **values = palloc((edit->nlines + 1) * sizeof(Datum *));
+	char	  **nulls = palloc0((edit->nlines + 1) * sizeof(char *));
 	int			n = 0;
 	int			i;
 
-	for (i = 0; i < lengthof(columns); i++)
-		columns[i] = palloc((edit->nlines + 1) * sizeof(Datum));
 	for (i = 0; i < edit->nlines; i++)
 	{
 		const OmsEditLine *line = &edit->lines[i];
 		const OmsEditFigures *now = &line->now;
+		Datum	   *row;
 
 		if (memcmp(&line->was, now, sizeof(*now)) == 0)
 			continue;
 		if (line->from_promise > 0)
 			oms_promise_release_spare(edit->head->merchant, edit->head->order_id, line->line_no, line->from_promise, &edit->freed);
-		columns[0][n] = Int32GetDatum(line->line_no);
-		columns[1][n] = Int32GetDatum(now->ordered);
-		columns[2][n] = Int32GetDatum(now->cancelled);
-		columns[3][n] = Int32GetDatum(now->allocated);
-		columns[4][n] = Int32GetDatum(now->backordered);
-		same_price[n] = now->unit_price == line->was.unit_price;
-		columns[5][n] = oms_price_to_numeric(now->unit_price, exponent);
-		columns[6][n] = oms_scaled_to_numeric(now->discount, exponent);
-		columns[7][n] = oms_scaled_to_numeric(now->tax, exponent);
-		columns[8][n] = oms_scaled_to_numeric(now->total, exponent);
-		n++;
+		row = values[n++] = palloc(11 * sizeof(Datum));
+		row[0] = Int32GetDatum(edit->head->merchant);
+		row[1] = Int64GetDatum(edit->head->order_id);
+		row[2] = Int32GetDatum(line->line_no);
+		row[3] = Int32GetDatum(now->ordered);
+		row[4] = Int32GetDatum(now->cancelled);
+		row[5] = Int32GetDatum(now->allocated);
+		row[6] = Int32GetDatum(now->backordered);
+		row[7] = now->unit_price == line->was.unit_price ? line->given_price : oms_price_to_numeric(now->unit_price, exponent);
+		row[8] = oms_scaled_to_numeric(now->discount, exponent);
+		row[9] = oms_scaled_to_numeric(now->tax, exponent);
+		row[10] = oms_scaled_to_numeric(now->total, exponent);
 	}
-	if (n == 0)
-		return 0;
-	values[0] = Int32GetDatum(edit->head->merchant);
-	values[1] = Int64GetDatum(edit->head->order_id);
-	for (i = 0; i < lengthof(columns); i++)
-		values[2 + i] = i < 5 ? PointerGetDatum(construct_array(columns[i], n, INT4OID, sizeof(int32), true, TYPALIGN_INT)) :
-			numeric_array(columns[i], i == 5 ? same_price : NULL, n);
-	oms_run_guarded(&statements[ST_LINES], values, NULL);
+	if (n > 0)
+		oms_keyed_update_all(&write_line, values, nulls, n);
 	return n;
 }
 

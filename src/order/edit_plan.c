@@ -8,8 +8,10 @@
 
 #include "utils/fmgrprotos.h"
 
+#include "core/find.h"
 #include "core/json.h"
 #include "inventory/bound.h"
+#include "order/columns.h"
 #include "order/edit.h"
 #include "order/sourcing.h"
 
@@ -17,9 +19,6 @@
 
 enum
 {
-	ST_ORDER,
-	ST_LINES,
-	ST_CHARGES,
 	ST_INVOICED,
 	ST_PARTS,
 	ST_USED,
@@ -27,22 +26,6 @@ enum
 };
 
 static OmsStatement statements[] = {
-	[ST_ORDER] = {
-		"SELECT subtotal, discount, shipping, charges, tax, total, cancelled_total, ship_to::text, bill_to::text, instructions, gift_note, "
-		"EXISTS (SELECT FROM oms.invoice i WHERE i.merchant_id = $1 AND i.order_id = $2) "
-		"FROM oms.sales_order WHERE merchant_id = $1 AND order_id = $2",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_LINES] = {
-		"SELECT line_no, item_id, sku, picked, shipped, ordered, cancelled, allocated, backordered, "
-		"unit_price, discount, tax_rate, tax, total FROM oms.order_line WHERE merchant_id = $1 AND order_id = $2 ORDER BY line_no",
-		2, {INT4OID, INT8OID}
-	},
-	[ST_CHARGES] = {
-		"SELECT charge_no, kind, description, amount, tax_rate, tax, total FROM oms.order_charge "
-		"WHERE merchant_id = $1 AND order_id = $2 ORDER BY charge_no",
-		2, {INT4OID, INT8OID}
-	},
 	[ST_INVOICED] = {
 		"SELECT DISTINCT coalesce(line_no, 0), coalesce(charge_no, 0) FROM oms.invoiced WHERE merchant_id = $1 AND order_id = $2",
 		2, {INT4OID, INT8OID}
@@ -61,6 +44,11 @@ static OmsStatement statements[] = {
 	},
 };
 
+static OmsKeyed invoices = {
+	{"SELECT * FROM oms.invoice WHERE merchant_id = $1 AND order_id = $2", 2, {INT4OID, INT8OID}},
+	.table = "invoice", .index = "invoice_order"
+};
+
 /* The fields of the actions; those of add and charge are lines' and charges'. */
 static const char *const quantity_fields[] = {"action", "line", "quantity", NULL};
 static const char *const price_fields[] = {"action", "line", "unit_price", "price_reason", NULL};
@@ -75,55 +63,67 @@ static const char *const charge_fields[] = {"action", "kind", "description", "am
 static const char *const shipping_fields[] = {"action", "amount", NULL};
 static const char *const notes_fields[] = {"action", "instructions", "gift_note", NULL};
 
+/* A text or a document of the order's row, null as null. */
+static char *
+text_of(int column)
+{
+	bool		isnull;
+	Datum		value = oms_get(0, column, &isnull);
+
+	return isnull ? NULL : column == ORDER_SHIP_TO || column == ORDER_BILL_TO ? DatumGetCString(DirectFunctionCall1(jsonb_out, value)) :
+		TextDatumGetCString(value);
+}
+
 /* Reads the order's own columns; true when invoices were issued for it. */
 static bool
 read_order(OmsEdit *edit)
 {
+	static const int columns[OMS_EDIT_TEXTS] = {ORDER_SHIP_TO, ORDER_BILL_TO, ORDER_INSTRUCTIONS, ORDER_GIFT_NOTE};
 	Datum		values[2] = {Int32GetDatum(edit->head->merchant), Int64GetDatum(edit->head->order_id)};
 	int			exponent = edit->head->exponent;
 	int			i;
 
-	oms_run(&statements[ST_ORDER], values, NULL);
-	edit->was.subtotal = oms_get_money(0, 1, exponent);
-	edit->was.discount = oms_get_money(0, 2, exponent);
-	edit->was.shipping = oms_get_money(0, 3, exponent);
-	edit->was.charges = oms_get_money(0, 4, exponent);
-	edit->was.tax = oms_get_money(0, 5, exponent);
-	edit->was.total = oms_get_money(0, 6, exponent);
-	edit->was.cancelled_total = oms_get_money(0, 7, exponent);
+	oms_order_read(OMS_ORDER_ROW, edit->head->merchant, edit->head->order_id);
+	edit->was.subtotal = oms_get_money(0, ORDER_SUBTOTAL, exponent);
+	edit->was.discount = oms_get_money(0, ORDER_DISCOUNT, exponent);
+	edit->was.shipping = oms_get_money(0, ORDER_SHIPPING, exponent);
+	edit->was.charges = oms_get_money(0, ORDER_CHARGES, exponent);
+	edit->was.tax = oms_get_money(0, ORDER_TAX, exponent);
+	edit->was.total = oms_get_money(0, ORDER_TOTAL, exponent);
+	edit->was.cancelled_total = oms_get_money(0, ORDER_CANCELLED_TOTAL, exponent);
 	for (i = 0; i < OMS_EDIT_TEXTS; i++)
-		edit->texts[i] = edit->texts_were[i] = oms_get_text(0, 8 + i);
-	return oms_get_bool(0, 8 + OMS_EDIT_TEXTS);
+		edit->texts[i] = edit->texts_were[i] = text_of(columns[i]);
+	return oms_keyed_read(&invoices, values) > 0;
 }
 
 static void
 read_lines(OmsEdit *edit)
 {
-	Datum		values[2] = {Int32GetDatum(edit->head->merchant), Int64GetDatum(edit->head->order_id)};
 	int			exponent = edit->head->exponent;
 	bool		isnull;
 	int			i;
 
-	edit->nlines = (int) oms_run(&statements[ST_LINES], values, NULL);
+	edit->nlines = (int) oms_order_read(OMS_ORDER_LINES, edit->head->merchant, edit->head->order_id);
 	edit->lines = palloc0((edit->nlines + 1) * sizeof(OmsEditLine));
 	for (i = 0; i < edit->nlines; i++)
 	{
 		OmsEditLine *line = &edit->lines[i];
 
-		line->line_no = oms_get_int32(i, 1);
-		line->item = oms_get_int64(i, 2);
-		line->sku = oms_get_text(i, 3);
-		line->picked = oms_get_int32(i, 4);
-		line->shipped = oms_get_int32(i, 5);
-		line->was.ordered = oms_get_int32(i, 6);
-		line->was.cancelled = oms_get_int32(i, 7);
-		line->was.allocated = oms_get_int32(i, 8);
-		line->was.backordered = oms_get_int32(i, 9);
-		line->was.unit_price = oms_numeric_to_scaled(oms_get(i, 10, &isnull), OMS_PRICE_SCALE, "unit_price");
-		line->was.discount = oms_get_money(i, 11, exponent);
-		line->was.tax_rate = oms_numeric_to_scaled(oms_get(i, 12, &isnull), OMS_PRICE_SCALE, "tax_rate");
-		line->was.tax = oms_get_money(i, 13, exponent);
-		line->was.total = oms_get_money(i, 14, exponent);
+		line->line_no = oms_get_int32(i, LINE_NO);
+		line->item = oms_get_int64(i, LINE_ITEM);
+		line->sku = oms_get_text(i, LINE_SKU);
+		line->picked = oms_get_int32(i, LINE_PICKED);
+		line->shipped = oms_get_int32(i, LINE_SHIPPED);
+		line->was.ordered = oms_get_int32(i, LINE_ORDERED);
+		line->was.cancelled = oms_get_int32(i, LINE_CANCELLED);
+		line->was.allocated = oms_get_int32(i, LINE_ALLOCATED);
+		line->was.backordered = oms_get_int32(i, LINE_BACKORDERED);
+		line->given_price = oms_get(i, LINE_UNIT_PRICE, &isnull);
+		line->was.unit_price = oms_numeric_to_scaled(line->given_price, OMS_PRICE_SCALE, "unit_price");
+		line->was.discount = oms_get_money(i, LINE_DISCOUNT, exponent);
+		line->was.tax_rate = oms_numeric_to_scaled(oms_get(i, LINE_TAX_RATE, &isnull), OMS_PRICE_SCALE, "tax_rate");
+		line->was.tax = oms_get_money(i, LINE_TAX, exponent);
+		line->was.total = oms_get_money(i, LINE_TOTAL, exponent);
 		line->now = line->was;
 	}
 }
@@ -131,24 +131,23 @@ read_lines(OmsEdit *edit)
 static void
 read_charges(OmsEdit *edit, int nactions)
 {
-	Datum		values[2] = {Int32GetDatum(edit->head->merchant), Int64GetDatum(edit->head->order_id)};
 	int			exponent = edit->head->exponent;
 	bool		isnull;
 	int			i;
 
-	edit->ncharges = (int) oms_run(&statements[ST_CHARGES], values, NULL);
+	edit->ncharges = (int) oms_order_read(OMS_ORDER_CHARGES, edit->head->merchant, edit->head->order_id);
 	edit->charges = palloc0((edit->ncharges + nactions) * sizeof(OmsEditCharge));
 	for (i = 0; i < edit->ncharges; i++)
 	{
 		OmsEditCharge *charge = &edit->charges[i];
 
-		charge->charge_no = oms_get_int32(i, 1);
-		charge->was.kind = oms_get_text(i, 2);
-		charge->was.description = oms_get_text(i, 3);
-		charge->was.amount = oms_get_money(i, 4, exponent);
-		charge->was.tax_rate = oms_numeric_to_scaled(oms_get(i, 5, &isnull), OMS_PRICE_SCALE, "tax_rate");
-		charge->was.tax = oms_get_money(i, 6, exponent);
-		charge->was.total = oms_get_money(i, 7, exponent);
+		charge->charge_no = oms_get_int32(i, CHARGE_NO);
+		charge->was.kind = oms_get_text(i, CHARGE_KIND);
+		charge->was.description = oms_get_text(i, CHARGE_DESCRIPTION);
+		charge->was.amount = oms_get_money(i, CHARGE_AMOUNT, exponent);
+		charge->was.tax_rate = oms_numeric_to_scaled(oms_get(i, CHARGE_TAX_RATE, &isnull), OMS_PRICE_SCALE, "tax_rate");
+		charge->was.tax = oms_get_money(i, CHARGE_TAX, exponent);
+		charge->was.total = oms_get_money(i, CHARGE_TOTAL, exponent);
 		charge->now = charge->was;
 	}
 }
