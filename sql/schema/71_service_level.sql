@@ -127,8 +127,7 @@ SELECT c.merchant_id, c.order_id, c.channel_id, c.placed_at, c.milestone, c.sinc
 		WHEN oms.business_minutes(c.merchant_id, c.calendar, oms.clock(), c.due_at) <= c.warn_minutes THEN 'due_soon' ELSE 'running' END AS state
 FROM (
 	SELECT o.merchant_id, o.order_id, o.channel_id, o.placed_at, s.milestone, s.since, s.calendar, s.warn_minutes, f.at AS started_at, r.at AS reached_at,
-		h.open AS paused,
-		CASE WHEN f.at IS NOT NULL THEN oms.business_due(o.merchant_id, s.calendar, f.at, s.minutes, s.days, s.cut_off, h.during) END AS due_at
+		h.open AS paused, d.due_at
 	FROM oms.sales_order o
 	CROSS JOIN LATERAL (
 		SELECT DISTINCT ON (s.milestone) s.* FROM oms.service_level s
@@ -145,8 +144,9 @@ FROM (
 			coalesce(bool_or(h.released_at IS NULL), false) AS open
 		FROM oms.order_hold h
 		WHERE h.merchant_id = o.merchant_id AND h.order_id = o.order_id AND (h.kind = ANY (s.pauses) OR '*' = ANY (s.pauses))) h
-	WHERE o.lifecycle <> 'cancelled' AND (s.minutes IS NOT NULL OR s.days IS NOT NULL)
-	OFFSET 0) c;
+	CROSS JOIN LATERAL (SELECT
+		CASE WHEN f.at IS NOT NULL THEN oms.business_due(o.merchant_id, s.calendar, f.at, s.minutes, s.days, s.cut_off, h.during) END AS due_at OFFSET 0) d
+	WHERE o.lifecycle <> 'cancelled' AND (s.minutes IS NOT NULL OR s.days IS NOT NULL)) c;
 COMMENT ON VIEW oms.order_clock IS 'The clocks of orders, one for each milestone that service_level has a target for; none of cancelled orders. Read from what happened and the present instant: no job keeps it. Ask for one order, or bound placed_at (which has an index)';
 COMMENT ON COLUMN oms.order_clock.merchant_id IS 'Merchant';
 COMMENT ON COLUMN oms.order_clock.order_id IS 'Order';
