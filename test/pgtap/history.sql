@@ -68,7 +68,7 @@ BEGIN
 			WHEN 'stock' THEN PERFORM oms.receive_stock(1, 1, 1, 5, 'delivery');
 			WHEN 'address' THEN UPDATE oms.sales_order SET ship_to = jsonb_build_object('name', 'Ann ' || n), phone = nullif(n % 3, 0)::text WHERE order_id = o;
 				UPDATE oms.order_line SET instructions = 'Wrap ' || n WHERE order_id = o AND line_no = 1;
-			WHEN 'cancel' THEN IF n % 4 = 0 THEN PERFORM oms.cancel_order(1, o); END IF;
+			WHEN 'cancel' THEN IF (n / 20) % 4 = 1 THEN PERFORM oms.cancel_order(1, o); END IF;
 			WHEN 'return' THEN PERFORM oms.request_return(1, order_id) FROM oms.sales_order WHERE fulfilment_state <> 'unfulfilled' AND return_state = 'none' LIMIT 1;
 			WHEN 'map' THEN INSERT INTO oms.item_alias VALUES (1, 1, 'NEW' || (n % 10), 1);
 			WHEN 'reopen' THEN PERFORM oms.reopen_order(1, order_id, allocation => 'backorder', reason => 'after all') FROM oms.sales_order WHERE lifecycle IN ('cancelled', 'completed') ORDER BY random() LIMIT 1;
