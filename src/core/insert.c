@@ -45,11 +45,15 @@
 
 static OmsTarget *targets = NULL;
 
+/* How many times this backend heard of a change of any relation. */
+static uint64 changes = 0;
+
 static void
 relation_changed(Datum arg, Oid relid)
 {
 	OmsTarget  *target;
 
+	changes++;
 	for (target = targets; target != NULL; target = target->next)
 		if (target->known != NULL && (!OidIsValid(relid) || target->known->relid == relid))
 			target->valid = false;
@@ -154,19 +158,17 @@ read_indexes(OmsTable *table, Relation rel)
 	list_free(oids);
 }
 
-/* The triggers with their functions looked up, and what a row must meet. */
+/* The functions of the triggers looked up, and what a row must meet. */
 static void
-read_rules(OmsTable *table, Relation rel)
+read_rules(OmsTable *table)
 {
 	bool	   *required = palloc0(table->desc->natts * sizeof(bool));
-	TupleConstr *constr = RelationGetDescr(rel)->constr;
 	int			i;
 
 	for (i = 0; i < table->desc->natts; i++)
-		required[i] = TupleDescAttr(RelationGetDescr(rel), i)->attnotnull;
+		required[i] = TupleDescAttr(table->desc, i)->attnotnull;
 	table->required = required;
-	table->checked = constr != NULL && constr->num_check > 0;
-	table->triggers = CopyTriggerDesc(rel->trigdesc);
+	table->checked = table->desc->constr != NULL && table->desc->constr->num_check > 0;
 	if (table->triggers == NULL)
 		return;
 	table->trigger_functions = palloc0(table->triggers->numtriggers * sizeof(FmgrInfo));
@@ -232,8 +234,8 @@ may_update(const OmsTable *table, Relation rel)
 		if (!att->attisdropped && (att->attgenerated != '\0' || get_typtype(att->atttypid) == TYPTYPE_DOMAIN))
 			return false;
 	}
-	for (i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		if (TRIGGER_FOR_UPDATE(rel->trigdesc->triggers[i].tgtype) && rel->trigdesc->triggers[i].tgnattr > 0)
+	for (i = 0; table->triggers != NULL && i < table->triggers->numtriggers; i++)
+		if (TRIGGER_FOR_UPDATE(table->triggers->triggers[i].tgtype) && table->triggers->triggers[i].tgnattr > 0)
 			return false;
 	return rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules && !rel->rd_rel->relispartition;
 }
@@ -260,33 +262,37 @@ read_key(OmsTable *table, Relation rel)
 	return immediate && table->nkeys > 0;
 }
 
-/* Reads the catalog about a table that is locked. */
+/*
+ * Reads the catalog about a table that is locked.  Its triggers and columns are
+ * copied first: each look into the catalog may build the relation anew, as
+ * when autovacuum has counted its pages, and what it had is gone then.
+ */
 static OmsTable *
 read_table(OmsTarget *target, Oid relid)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "oms table", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Relation	rel = table_open(relid, NoLock);
-	TriggerDesc *triggers = rel->trigdesc;
 	OmsTable   *table = palloc0(sizeof(OmsTable));
+	const TriggerDesc *triggers = table->triggers = CopyTriggerDesc(rel->trigdesc);
 
+	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	table->context = context;
 	table->relid = relid;
 	table->row_type = rel->rd_rel->reltype;
 	table->array_type = get_array_type(table->row_type);
-	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 	table->plain = target->columns != NULL && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhasrules && !rel->rd_rel->relispartition &&
 		(triggers == NULL || (!triggers->trig_insert_before_statement && !triggers->trig_insert_after_statement &&
 							  !triggers->trig_insert_new_table)) &&
 		read_defaults(table, target, rel);
 	if (!table->plain)
 		table->ndefaults = 0;
-	read_rules(table, rel);
+	read_rules(table);
 	if (rel->rd_rel->relkind == RELKIND_RELATION)
 		read_indexes(table, rel);
 	table->keyed = may_update(table, rel) && read_key(table, rel);
 	table->conditions = compile_conditions(triggers);
-	table->checks = compile_checks(RelationGetDescr(rel)->constr);
+	table->checks = compile_checks(table->desc->constr);
 	table_close(rel, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);
@@ -320,6 +326,7 @@ OmsTable *
 oms_table(OmsTarget *target)
 {
 	static bool registered = false;
+	uint64		changes_seen;
 	Oid			relid;
 
 	if (!registered)
@@ -349,8 +356,10 @@ oms_table(OmsTarget *target)
 				 errmsg("table oms.%s does not exist", target->table),
 				 errhint("Run CALL oms.install();")));
 	LockRelationOid(relid, RowExclusiveLock);
+	changes_seen = changes;
 	target->known = read_table(target, relid);
-	target->valid = true;
+	/* What changed meanwhile, as by CREATE INDEX CONCURRENTLY, is read by the next one. */
+	target->valid = changes == changes_seen;
 	return target->known;
 }
 
