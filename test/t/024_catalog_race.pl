@@ -1,5 +1,6 @@
 # Orders while the catalog's rows of their tables change all the time: what a backend keeps of a table is read anew in
-# the middle of commands, and a relation's own memory may go while it is read. An index built beside them misses no row.
+# the middle of commands, and a relation's own memory may go while it is read (a crash that came once in some ten thousand
+# orders). An index built beside them misses no row.
 use strict;
 use warnings;
 use IPC::Run;
