@@ -180,3 +180,12 @@ oms_event_write(const OmsEvent *event)
 	oms_event_add(rows, event);
 	oms_rows_insert(&statements[ST_WRITE], &rows, 1);
 }
+
+void
+oms_event_of_order(int32 merchant, int64 order_id, const char *type, const char *actor, const char *reason, Datum data)
+{
+	oms_event_write(&(OmsEvent) {
+		.merchant = merchant, .subject_type = "order", .subject_id = order_id, .order_id = order_id,
+		.type = type, .actor = actor, .reason = reason, .data = data
+	});
+}

@@ -24,6 +24,9 @@ typedef struct OmsEvent
 
 extern void oms_event_write(const OmsEvent *event);
 
+/* The same for what happened to an order as a whole; actor and reason may be null as in OmsEvent. */
+extern void oms_event_of_order(int32 merchant, int64 order_id, const char *type, const char *actor, const char *reason, Datum data);
+
 /*
  * For statements that write events beside other rows: adds one to rows of
  * table event, to be inserted as OMS_EVENT_COLUMNS.

@@ -420,7 +420,7 @@ oms_set_shipment_policy(PG_FUNCTION_ARGS)
 	bool		dated = strcmp(policy, "complete_by") == 0;
 	char		nulls[6] = {' ', ' ', ' ', dated ? ' ' : 'n', ' ', ' '};
 	OmsOrderHead head;
-	OmsEvent	event = {0};
+	OmsJson		json;
 	Datum		values[6];
 	int64		result;
 
@@ -447,21 +447,11 @@ oms_set_shipment_policy(PG_FUNCTION_ARGS)
 	values[5] = TimestampTzGetDatum(oms_now());
 	oms_run_guarded(&statements[ST_SET_POLICY], values, nulls);
 
-	event.merchant = call.merchant;
-	event.subject_type = "order";
-	event.subject_id = order_id;
-	event.order_id = order_id;
-	event.type = "order.shipment_policy_set";
-	{
-		OmsJson		json;
-
-		oms_json_begin(&json);
-		oms_json_add_text(&json, "policy", policy);
-		if (dated)
-			oms_json_add_text(&json, "complete_by", timestamptz_to_str(PG_GETARG_TIMESTAMPTZ(3)));
-		event.data = oms_json_end(&json);
-	}
-	oms_event_write(&event);
+	oms_json_begin(&json);
+	oms_json_add_text(&json, "policy", policy);
+	if (dated)
+		oms_json_add_text(&json, "complete_by", timestamptz_to_str(PG_GETARG_TIMESTAMPTZ(3)));
+	oms_event_of_order(call.merchant, order_id, "order.shipment_policy_set", NULL, NULL, oms_json_end(&json));
 	oms_call_done(&call, order_id);
 	PG_RETURN_INT64(order_id);
 }

@@ -279,19 +279,13 @@ take_units(Part *parts, int nparts, int32 channel, int64 units)
 static void
 announce(int32 merchant, const Waiting *line, int32 location, int64 units)
 {
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_json_begin(&json);
 	oms_json_add_int(&json, "line", line->line_no);
 	oms_json_add_int(&json, "location", location);
 	oms_json_add_int(&json, "quantity", units);
-	event.merchant = merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = line->order_id;
-	event.type = "order.backorder_filled";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(merchant, line->order_id, "order.backorder_filled", NULL, NULL, oms_json_end(&json));
 }
 
 /* Fills one line, whose order is locked, as far as the location can; returns the units. */

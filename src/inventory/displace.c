@@ -129,7 +129,6 @@ take_from(Displacement *displacement, const OmsWaitingLine *loser, int32 locatio
 {
 	OmsOrderHead head = {displacement->head->merchant, loser->order_id};
 	Datum		values[4] = {Int32GetDatum(head.merchant), Int64GetDatum(loser->order_id), Int32GetDatum(loser->line_no), Int32GetDatum(units)};
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_promise_release(&head, &loser->line_no, &location, &units, 1);
@@ -140,12 +139,7 @@ take_from(Displacement *displacement, const OmsWaitingLine *loser, int32 locatio
 	oms_json_add_int(&json, "line", loser->line_no);
 	oms_json_add_int(&json, "location", location);
 	oms_json_add_int(&json, "quantity", units);
-	event.merchant = head.merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = loser->order_id;
-	event.type = "order.displaced";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head.merchant, loser->order_id, "order.displaced", NULL, NULL, oms_json_end(&json));
 
 	if (displacement->nlosers == displacement->maxlosers)
 	{

@@ -87,7 +87,6 @@ store(int32 merchant, const OmsWaiting *line, TimestampTz at)
 {
 	Datum		values[4] = {Int32GetDatum(merchant), Int64GetDatum(line->order_id), Int32GetDatum(line->line_no), TimestampTzGetDatum(at)};
 	char		nulls[4] = {' ', ' ', ' ', TIMESTAMP_IS_NOEND(at) ? 'n' : ' '};
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_run_guarded(&statements[ST_STORE], values, nulls);
@@ -99,12 +98,8 @@ store(int32 merchant, const OmsWaiting *line, TimestampTz at)
 		oms_json_add_timestamp(&json, "from", line->promised_at);
 	if (!TIMESTAMP_IS_NOEND(at))
 		oms_json_add_timestamp(&json, "to", at);
-	event.merchant = merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = line->order_id;
-	event.type = TIMESTAMP_IS_NOEND(line->original_at) ? "order.promised" : "order.promise_moved";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(merchant, line->order_id, TIMESTAMP_IS_NOEND(line->original_at) ? "order.promised" : "order.promise_moved",
+					   NULL, NULL, oms_json_end(&json));
 }
 
 /* What a line that waits is to be told; infinity when nobody knows. */

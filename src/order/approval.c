@@ -97,7 +97,6 @@ next_level(const OmsOrderHead *head, Next *next)
 static void
 announce(const OmsOrderHead *head, const char *type, int32 level, int64 approval_id, const char *actor, const char *reason)
 {
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_json_begin(&json);
@@ -105,14 +104,7 @@ announce(const OmsOrderHead *head, const char *type, int32 level, int64 approval
 	oms_json_add_int(&json, "approval", approval_id);
 	oms_json_add_text(&json, "role", oms_calling_role());
 	oms_json_add_scaled(&json, "total", head->total, head->exponent);
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = type;
-	event.actor = actor;
-	event.reason = reason;
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head->merchant, head->order_id, type, actor, reason, oms_json_end(&json));
 }
 
 bool

@@ -283,7 +283,6 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 		int64		tax = 0;
 		Datum		values[6];
 		OmsFreed	freed = {0};
-		OmsEvent	event = {0};
 		OmsJson		json;
 
 		oms_order_lock(call.merchant, order_id, &head);
@@ -322,12 +321,7 @@ oms_cancel_line(PG_FUNCTION_ARGS)
 			oms_json_begin(&json);
 			oms_json_add_int(&json, "line", line_no);
 			oms_json_add_int(&json, "quantity", units);
-			event.merchant = call.merchant;
-			event.subject_type = "order";
-			event.subject_id = event.order_id = order_id;
-			event.type = "order.line_cancelled";
-			event.data = oms_json_end(&json);
-			oms_event_write(&event);
+			oms_event_of_order(call.merchant, order_id, "order.line_cancelled", NULL, NULL, oms_json_end(&json));
 			settle(&head, &(Cancellation) {line_no, (int32) units, keep, tax, true, true, true, call.actor, call.reason});
 			oms_backorder_fill_freed(&freed);
 		}

@@ -93,19 +93,6 @@ require_open(const OmsOrderHead *head)
 				 errhint("Place a new order, or give money back with refund().")));
 }
 
-static void
-write_event(const OmsOrderHead *head, const char *type, Datum data)
-{
-	OmsEvent	event = {0};
-
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = type;
-	event.data = data;
-	oms_event_write(&event);
-}
-
 /* The event of a set that opens or closes without changing anything. */
 static void
 announce(const OmsOrderHead *head, const char *type, int64 edit_id)
@@ -114,7 +101,7 @@ announce(const OmsOrderHead *head, const char *type, int64 edit_id)
 
 	oms_json_begin(&json);
 	oms_json_add_int(&json, "edit", edit_id);
-	write_event(head, type, oms_json_end(&json));
+	oms_event_of_order(head->merchant, head->order_id, type, NULL, NULL, oms_json_end(&json));
 }
 
 /* Ends the hold of a set that is closed; the order goes on where that was all it waited for. */
@@ -418,7 +405,7 @@ settle(const OmsCall *call, const OmsEdit *edit, const OpenEdit *open)
 		oms_json_add_scaled(&json, "given_back", given, exponent);
 	if (to_pay > 0)
 		oms_json_add_scaled(&json, "to_pay", to_pay, exponent);
-	write_event(&after, "order.edited", oms_json_end(&json));
+	oms_event_of_order(after.merchant, after.order_id, "order.edited", NULL, NULL, oms_json_end(&json));
 	if (less < 0)
 		(void) oms_credit_recheck(&after, call->actor);
 }

@@ -146,18 +146,12 @@ expire(const OmsOrderHead *head, TimestampTz deadline)
 	Datum		values[4] = {
 		Int32GetDatum(head->merchant), Int64GetDatum(head->order_id), TimestampTzGetDatum(deadline), TimestampTzGetDatum(oms_now())
 	};
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_run_guarded(&statements[ST_EXPIRED], values, NULL);
 	oms_json_begin(&json);
 	oms_json_add_timestamp(&json, "deadline", deadline);
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = "order.expired";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head->merchant, head->order_id, "order.expired", NULL, NULL, oms_json_end(&json));
 	oms_order_cancel(head, "oms", "the order expired unpaid");
 }
 
@@ -240,7 +234,6 @@ oms_set_payment_deadline(PG_FUNCTION_ARGS)
 	if (!oms_call_repeated(fcinfo, "set_payment_deadline", 3, &call, &result))
 	{
 		Datum		values[3] = {Int32GetDatum(call.merchant), Int64GetDatum(order_id), never ? (Datum) 0 : PG_GETARG_DATUM(2)};
-		OmsEvent	event = {0};
 		OmsJson		json;
 
 		oms_order_lock(call.merchant, order_id, &head);
@@ -260,12 +253,7 @@ oms_set_payment_deadline(PG_FUNCTION_ARGS)
 		oms_json_begin(&json);
 		if (!never)
 			oms_json_add_timestamp(&json, "deadline", PG_GETARG_TIMESTAMPTZ(2));
-		event.merchant = call.merchant;
-		event.subject_type = "order";
-		event.subject_id = event.order_id = order_id;
-		event.type = "order.deadline_set";
-		event.data = oms_json_end(&json);
-		oms_event_write(&event);
+		oms_event_of_order(call.merchant, order_id, "order.deadline_set", NULL, NULL, oms_json_end(&json));
 		result = order_id;
 		oms_call_done(&call, result);
 	}

@@ -348,12 +348,13 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 	OmsRow		old_row = oms_row_read(trigdata, trigdata->tg_trigtuple);
 	OmsRow		new_row = oms_row_read(trigdata, trigdata->tg_newtuple);
 	OmsOrderHead head = head_of(&new_row);
-	OmsEvent	event = {0};
 	OmsJson		json;
 	char	   *from = text_of(&old_row, ORDER_LIFECYCLE);
 	char	   *to = text_of(&new_row, ORDER_LIFECYCLE);
 	bool		moved = strcmp(from, to) != 0;
 	int			chosen = -1;
+	const char *type;
+	Datum		data;
 
 	oms_begin_trigger(trigdata);
 	oms_json_begin(&json);
@@ -361,23 +362,20 @@ oms_sales_order_moved(PG_FUNCTION_ARGS)
 	oms_json_add_text(&json, "to", to);
 	if (head.workflow != 0)
 		moved_along(&head, text_of(&old_row, ORDER_STATE), text_of(&new_row, ORDER_STATE), &json, &chosen);
-	event.merchant = head.merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head.order_id;
-	event.type = !moved ? "order.transitioned" :
+	type = !moved ? "order.transitioned" :
 		is_closed(from) && !is_closed(to) ? "order.reopened" :
 		strcmp(to, "confirmed") == 0 ? "order.confirmed" :
 		strcmp(to, "cancelled") == 0 ? "order.cancelled" :
 		strcmp(to, "completed") == 0 ? "order.completed" : "order.transitioned";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	data = oms_json_end(&json);
+	oms_event_of_order(head.merchant, head.order_id, type, NULL, NULL, data);
 	/* An order of charges alone is completed by being confirmed; cancelled, its charges fall away. */
 	if (moved && (strcmp(to, "cancelled") == 0 || (strcmp(to, "confirmed") == 0 && open_units(&head) == 0)))
-		oms_order_refresh(event.merchant, event.order_id);
+		oms_order_refresh(head.merchant, head.order_id);
 	if (moved && strcmp(to, "confirmed") == 0)
-		oms_reserve_confirmed(event.merchant, event.order_id);
-	if (moved && strcmp(to, "cancelled") == 0 && !is_merged(trigdata, event.merchant, event.order_id))
-		oms_message_add(event.merchant, event.order_id, "cancellation", "cancelled", event.data);
+		oms_reserve_confirmed(head.merchant, head.order_id);
+	if (moved && strcmp(to, "cancelled") == 0 && !is_merged(trigdata, head.merchant, head.order_id))
+		oms_message_add(head.merchant, head.order_id, "cancellation", "cancelled", data);
 	if (chosen >= 0)
 	{
 		const OmsWorkflow *workflow = oms_workflow(head.merchant, head.workflow);

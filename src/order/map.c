@@ -225,18 +225,12 @@ can_be_ordered(int32 merchant, int64 id)
 static void
 announce(int32 merchant, int64 item, const Waiting *waiting)
 {
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_json_begin(&json);
 	oms_json_add_int(&json, "line", waiting->line_no);
 	oms_json_add_int(&json, "item", item);
-	event.merchant = merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = waiting->order_id;
-	event.type = "order.line_mapped";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(merchant, waiting->order_id, "order.line_mapped", NULL, NULL, oms_json_end(&json));
 }
 
 /* Releases the order's hold when no line waits for its SKU any more. */

@@ -234,7 +234,6 @@ place_hold(const OmsOrderHead *head, const char *kind, const char *reason, Datum
 {
 	Datum		values[7];
 	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
-	OmsEvent	event = {0};
 	OmsJson		json;
 	int64		hold_id;
 
@@ -258,14 +257,7 @@ place_hold(const OmsOrderHead *head, const char *kind, const char *reason, Datum
 	oms_json_begin(&json);
 	oms_json_add_text(&json, "kind", kind);
 	oms_json_add_int(&json, "hold", hold_id);
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = "order.held";
-	event.actor = actor;
-	event.reason = reason;
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head->merchant, head->order_id, "order.held", actor, reason, oms_json_end(&json));
 	return hold_id;
 }
 
@@ -287,7 +279,6 @@ oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor,
 {
 	Datum		values[7];
 	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	values[0] = Int32GetDatum(head->merchant);
@@ -306,14 +297,7 @@ oms_order_release(const OmsOrderHead *head, const char *kind, const char *actor,
 	oms_json_add_text(&json, "kind", kind);
 	oms_json_add_int(&json, "hold", oms_get_int64(0, 1));
 	oms_json_add_text(&json, "role", oms_calling_role());
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = "order.released";
-	event.actor = actor;
-	event.reason = reason;
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head->merchant, head->order_id, "order.released", actor, reason, oms_json_end(&json));
 	return true;
 }
 

@@ -240,7 +240,6 @@ write_promises(const OmsDraft *draft)
 static void
 announce(const OmsOrderHead *head, int32 line_no, int32 promised, int32 missing)
 {
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	oms_json_begin(&json);
@@ -248,12 +247,7 @@ announce(const OmsOrderHead *head, int32 line_no, int32 promised, int32 missing)
 		oms_json_add_int(&json, "line", line_no);
 	oms_json_add_int(&json, "quantity", promised);
 	oms_json_add_int(&json, "missing", missing);
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = "order.reserved";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head->merchant, head->order_id, "order.reserved", NULL, NULL, oms_json_end(&json));
 }
 
 static void
@@ -569,7 +563,6 @@ oms_set_ship_date(PG_FUNCTION_ARGS)
 	int64		order_id = oms_arg_int64(fcinfo, 1, "order_id");
 	OmsCall		call;
 	OmsOrderHead head;
-	OmsEvent	event = {0};
 	OmsJson		json;
 	Datum		values[4];
 	bool		isnull;
@@ -596,12 +589,7 @@ oms_set_ship_date(PG_FUNCTION_ARGS)
 			result = PG_INT64_MIN;
 		oms_json_begin(&json);
 		oms_json_add_text(&json, "ship_at", timestamptz_to_str(PG_GETARG_TIMESTAMPTZ(2)));
-		event.merchant = call.merchant;
-		event.subject_type = "order";
-		event.subject_id = event.order_id = order_id;
-		event.type = "order.ship_date_set";
-		event.data = oms_json_end(&json);
-		oms_event_write(&event);
+		oms_event_of_order(call.merchant, order_id, "order.ship_date_set", NULL, NULL, oms_json_end(&json));
 		oms_call_done(&call, result);
 	}
 	if (result == PG_INT64_MIN)

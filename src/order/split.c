@@ -524,7 +524,6 @@ static void
 announce(const OmsOrderHead *from, int64 to, const char *type, const char *back, const Line *lines, int n)
 {
 	Datum	   *elements = palloc((n + 1) * sizeof(Datum));
-	OmsEvent	event = {0};
 	OmsJson		json;
 	int			i;
 
@@ -536,17 +535,12 @@ announce(const OmsOrderHead *from, int64 to, const char *type, const char *back,
 		oms_json_add_int(&json, "quantity", lines[i].ordered - lines[i].cancelled);
 		elements[i] = oms_json_end(&json);
 	}
-	event.merchant = from->merchant;
-	event.subject_type = "order";
 	for (i = 0; i < 2; i++)
 	{
 		oms_json_begin(&json);
 		oms_json_add_int(&json, i == 0 ? "into" : "from", i == 0 ? to : from->order_id);
 		oms_json_add_array(&json, "lines", elements, n);
-		event.subject_id = event.order_id = i == 0 ? from->order_id : to;
-		event.type = i == 0 ? type : back;
-		event.data = oms_json_end(&json);
-		oms_event_write(&event);
+		oms_event_of_order(from->merchant, i == 0 ? from->order_id : to, i == 0 ? type : back, NULL, NULL, oms_json_end(&json));
 	}
 }
 

@@ -121,7 +121,6 @@ oms_payment_waive(const OmsOrderHead *head, const char *actor, const char *reaso
 {
 	Datum		values[6];
 	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
-	OmsEvent	event = {0};
 	OmsJson		json;
 
 	if (!oms_payment_has_conditions(head->merchant) || !waits(head->merchant, head->order_id, "ship"))
@@ -139,14 +138,7 @@ oms_payment_waive(const OmsOrderHead *head, const char *actor, const char *reaso
 	oms_json_begin(&json);
 	oms_json_add_text(&json, "kind", OMS_PAYMENT_HOLD);
 	oms_json_add_text(&json, "role", oms_calling_role());
-	event.merchant = head->merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = head->order_id;
-	event.type = "order.released";
-	event.actor = actor;
-	event.reason = reason;
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(head->merchant, head->order_id, "order.released", actor, reason, oms_json_end(&json));
 	return true;
 }
 

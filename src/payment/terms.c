@@ -73,7 +73,6 @@ oms_set_terms(PG_FUNCTION_ARGS)
 	char	   *terms = oms_arg_text_or_null(fcinfo, 2, "terms", OMS_KEY_LENGTH);
 	OmsCall		call;
 	OmsOrderHead head;
-	OmsEvent	event = {0};
 	OmsJson		json;
 	Datum		values[2];
 	Datum		order = Int64GetDatum(order_id);
@@ -105,12 +104,7 @@ oms_set_terms(PG_FUNCTION_ARGS)
 	}
 	oms_json_begin(&json);
 	oms_json_add_text(&json, "terms", terms);
-	event.merchant = call.merchant;
-	event.subject_type = "order";
-	event.subject_id = event.order_id = order_id;
-	event.type = "order.terms_set";
-	event.data = oms_json_end(&json);
-	oms_event_write(&event);
+	oms_event_of_order(call.merchant, order_id, "order.terms_set", NULL, NULL, oms_json_end(&json));
 	oms_call_done(&call, result);
 	PG_RETURN_INT64(result);
 }
