@@ -27,6 +27,7 @@
 #include "fulfilment/fulfilment.h"
 #include "inventory/bound.h"
 #include "inventory/inventory.h"
+#include "order/columns.h"
 #include "order/sourcing.h"
 
 PG_FUNCTION_INFO_V1(oms_set_backorder_limit);
@@ -34,12 +35,6 @@ PG_FUNCTION_INFO_V1(oms_allocate_backorders);
 
 /* Lines looked at in one go: their orders stay locked until the transaction ends. */
 #define BATCH 50
-
-/* Columns of order_line, in the order of sql/schema/40_order.sql. */
-enum
-{
-	LINE_MERCHANT = 1, LINE_NO, LINE_ORDER, LINE_ITEM, LINE_ORDERED, LINE_CANCELLED, LINE_ALLOCATED, LINE_BACKORDERED
-};
 
 enum
 {

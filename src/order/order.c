@@ -124,7 +124,7 @@ require_current_snapshot(Datum *values)
 
 	oms_run(&statements[ST_EVENTS], values, NULL);
 	events = oms_get_int64(0, 1);
-	oms_run_snapshot(&statements[ST_EVENTS], values, NULL, GetLatestSnapshot());
+	oms_run_latest(&statements[ST_EVENTS], values, NULL);
 	if (oms_get_int64(0, 1) != events)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

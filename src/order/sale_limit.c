@@ -20,15 +20,10 @@
 #include "core/config.h"
 #include "core/guard.h"
 #include "inventory/inventory.h"
+#include "order/columns.h"
 #include "order/sale_limit.h"
 
 PG_FUNCTION_INFO_V1(oms_set_sale_limit);
-
-/* Columns of order_line, in the order of sql/schema/40_order.sql. */
-enum
-{
-	LINE_MERCHANT = 1, LINE_NO, LINE_ORDER, LINE_ITEM, LINE_ORDERED, LINE_CANCELLED
-};
 
 enum
 {
@@ -91,13 +86,13 @@ typedef struct SaleLimit
 typedef struct SaleLimits
 {
 	int			n;
-	SaleLimit		limits[FLEXIBLE_ARRAY_MEMBER];	/* by merchant, item, channel, from */
+	SaleLimit	limits[FLEXIBLE_ARRAY_MEMBER];	/* by merchant, item, channel, from */
 } SaleLimits;
 
 /* Units of a limit, copied: counting runs SQL. */
 typedef struct Count
 {
-	SaleLimit		limit;
+	SaleLimit	limit;
 	int64		units;
 } Count;
 
@@ -120,20 +115,18 @@ limits(void)
 	/* No data: reading it failed the last time. */
 	while (!oms_cache_fresh(&cache) || cache.data == NULL)
 	{
-		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-		SaleLimits	   *loaded;
+		SaleLimits *loaded;
 		uint64		rows;
 		uint64		i;
 
 		oms_begin();
-		rows = oms_run_snapshot(&statements[ST_LOAD], NULL, NULL, snapshot);
+		rows = oms_run_latest(&statements[ST_LOAD], NULL, NULL);
 		loaded = MemoryContextAllocZero(cache.context, offsetof(SaleLimits, limits) + (rows + 1) * sizeof(SaleLimit));
 		for (i = 0; i < rows; i++)
 			loaded->limits[loaded->n++] = (SaleLimit) {
 				oms_get_int32(i, 1), oms_get_int32(i, 3), oms_get_int64(i, 2), oms_get_int64(i, 4), oms_get_int64(i, 5)
 			};
 		oms_end();
-		UnregisterSnapshot(snapshot);
 		cache.data = loaded;
 	}
 	return cache.data;

@@ -14,7 +14,6 @@
 
 #include "utils/array.h"
 #include "utils/date.h"
-#include "utils/snapmgr.h"
 
 #include "core/guard.h"
 #include "core/json.h"
@@ -368,7 +367,6 @@ reject_full(Work *work, bool dry)
 {
 	OmsSourcing *sourcing = work->sourcing;
 	Datum	   *ids = palloc((sourcing->n + 1) * sizeof(Datum));
-	Snapshot	snapshot;
 	Datum		values[4];
 	uint64		rows;
 	uint64		row;
@@ -387,8 +385,7 @@ reject_full(Work *work, bool dry)
 	oms_begin();
 	if (!dry)
 		lock_capacities(work, values[1]);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	rows = oms_run_snapshot(&statements[ST_LOAD_OF_DAY], values, NULL, snapshot);
+	rows = oms_run_latest(&statements[ST_LOAD_OF_DAY], values, NULL);
 	for (i = 0; i < sourcing->n; i++)
 	{
 		OmsCandidate *candidate = &sourcing->candidates[i];
@@ -401,7 +398,6 @@ reject_full(Work *work, bool dry)
 			candidate->reason = "over_capacity";
 	}
 	oms_end();
-	UnregisterSnapshot(snapshot);
 	for (i = 0; i < sourcing->n; i++)
 		if (sourcing->candidates[i].reason != NULL && strcmp(sourcing->candidates[i].reason, "over_capacity") == 0)
 			sourcing->candidates[i].detail = psprintf("%d orders a day", sourcing->candidates[i].place.capacity);

@@ -8,7 +8,6 @@
 #include "core/oms.h"
 
 #include "access/xact.h"
-#include "utils/snapmgr.h"
 
 #include "core/cache.h"
 #include "core/guard.h"
@@ -94,14 +93,8 @@ static bool
 waits(int32 merchant, int64 order_id, const char *step)
 {
 	Datum		values[3] = {Int32GetDatum(merchant), Int64GetDatum(order_id), CStringGetTextDatum(step)};
-	Snapshot	snapshot;
-	bool		result;
 
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	result = oms_run_snapshot(&statements[ST_WAITS], values, NULL, snapshot) > 0;
-	UnregisterSnapshot(snapshot);
-	return result;
+	return oms_run_latest(&statements[ST_WAITS], values, NULL) > 0;
 }
 
 void
