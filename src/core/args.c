@@ -83,6 +83,17 @@ oms_calling_role(void)
 	return GetUserNameFromId(GetOuterUserId(), false);
 }
 
+void
+oms_arg_not_future(FunctionCallInfo fcinfo, int n, const char *name, const char *what, const char *age)
+{
+	if (PG_GETARG_TIMESTAMPTZ(n) > oms_now())
+		ereport(ERROR,
+				(errcode(OMS_ARGUMENT),
+				 errmsg("argument \"%s\" is out of range", name),
+				 errdetail("It lies in the future."),
+				 errhint("Give the time up to which %s may go, as now() - interval '%s'.", what, age)));
+}
+
 /* Whether the caller, not the definer of the command, has the rights of the role; of one that is gone only a superuser has. */
 bool
 oms_caller_has(const char *role)

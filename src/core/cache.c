@@ -11,6 +11,7 @@
 #include "core/oms.h"
 
 #include "catalog/namespace.h"
+#include "commands/sequence.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -122,6 +123,13 @@ oms_cache_of_merchant(OmsCache *cache, int32 merchant, Size entry_size)
 	if (!found)
 		memset((char *) entry + sizeof(int32), 0, entry_size - sizeof(int32));
 	return entry;
+}
+
+int64
+oms_cache_nextval(OmsCache *sequence)
+{
+	(void) oms_cache_fresh(sequence);
+	return nextval_internal(sequence->relids[0], false);
 }
 
 /* AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE statement, on configuration tables. */

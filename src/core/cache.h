@@ -38,4 +38,7 @@ extern bool oms_cache_fresh(OmsCache *cache);
  */
 extern void *oms_cache_of_merchant(OmsCache *cache, int32 merchant, Size entry_size);
 
+/* The next number of the sequence that is the cache's only table. */
+extern int64 oms_cache_nextval(OmsCache *sequence);
+
 #endif							/* OMS_CACHE_H */

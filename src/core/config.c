@@ -6,7 +6,6 @@
  */
 #include "core/oms.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 
@@ -445,7 +444,7 @@ oms_currency_exponent(const char *code)
 	}
 	ereport(ERROR,
 			(errcode(OMS_CURRENCY),
-			 errmsg("\"%.*s\" is not a currency", pg_mbcliplen(code, strlen(code), 60), code),
+			 errmsg("\"%s\" is not a currency", oms_clip(code, 60)),
 			 errdetail("It is not in oms.currency."),
 			 errhint("Use an ISO 4217 code such as EUR.")));
 	return 0;

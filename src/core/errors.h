@@ -33,4 +33,7 @@
 pg_noreturn extern void oms_error_unknown(const char *what, int32 merchant, int64 id);
 pg_noreturn extern void oms_error_unknown_code(const char *what, int32 merchant, const char *code);
 
+/* At most so many bytes of a text from outside, whole characters, for a message. */
+extern char *oms_clip(const char *text, int bytes);
+
 #endif							/* OMS_ERRORS_H */

@@ -71,6 +71,8 @@ extern Datum oms_copy_out(Datum value, bool typbyval, int typlen);
 
 /* args.c: arguments of SQL functions; a missing one is OM011 naming it */
 extern void oms_arg_require(FunctionCallInfo fcinfo, int n, const char *name);
+/* Of the instant before which something is purged, as what of such an age: OM011 when it is still to come. */
+extern void oms_arg_not_future(FunctionCallInfo fcinfo, int n, const char *name, const char *what, const char *age);
 extern int32 oms_arg_int32(FunctionCallInfo fcinfo, int n, const char *name);
 extern int64 oms_arg_int64(FunctionCallInfo fcinfo, int n, const char *name);
 extern int32 oms_arg_merchant(FunctionCallInfo fcinfo);

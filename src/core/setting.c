@@ -5,7 +5,6 @@
  */
 #include "core/oms.h"
 
-#include "mb/pg_wchar.h"
 
 #include "core/guard.h"
 
@@ -48,14 +47,10 @@ oms_setting_guard(PG_FUNCTION_ARGS)
 	if (oms_run(&allowed, values, NULL) == 0)
 		oms_error_unknown_code("setting", DatumGetInt32(channel[0]), TextDatumGetCString(values[0]));
 	if (!oms_get_bool(0, 2))
-	{
-		char	   *value = TextDatumGetCString(values[1]);
-
 		ereport(ERROR,
 				(errcode(OMS_ARGUMENT),
-				 errmsg("setting \"%s\" cannot be \"%.*s\"", TextDatumGetCString(values[0]), pg_mbcliplen(value, strlen(value), 200), value),
+				 errmsg("setting \"%s\" cannot be \"%s\"", TextDatumGetCString(values[0]), oms_clip(TextDatumGetCString(values[1]), 200)),
 				 errdetail("Allowed: %s.", oms_get_text(0, 1))));
-	}
 	oms_end();
 	return PointerGetDatum(tuple);
 }

@@ -572,12 +572,7 @@ oms_purge_events(PG_FUNCTION_ARGS)
 				 errmsg("argument \"%s\" is missing", "before"),
 				 errdetail("It may not be null.")));
 	before = PG_GETARG_TIMESTAMPTZ(1);
-	if (before > oms_now())
-		ereport(ERROR,
-				(errcode(OMS_ARGUMENT),
-				 errmsg("argument \"%s\" is out of range", "before"),
-				 errdetail("It lies in the future."),
-				 errhint("Give the time up to which events may go, as now() - interval '2 years'.")));
+	oms_arg_not_future(fcinfo, 1, "before", "events", "2 years");
 	oms_begin();
 	oms_event_require_merchant(merchant);
 	values[0] = Int32GetDatum(merchant);

@@ -49,12 +49,7 @@ oms_purge_work(PG_FUNCTION_ARGS)
 	int			i;
 
 	oms_arg_require(fcinfo, 1, "before");
-	if (PG_GETARG_TIMESTAMPTZ(1) > oms_now())
-		ereport(ERROR,
-				(errcode(OMS_ARGUMENT),
-				 errmsg("argument \"%s\" is out of range", "before"),
-				 errdetail("It lies in the future."),
-				 errhint("Give the time up to which work may go, as now() - interval '1 year'.")));
+	oms_arg_not_future(fcinfo, 1, "before", "work", "1 year");
 	get_call_result_type(fcinfo, NULL, &desc);
 	desc = BlessTupleDesc(desc);
 	oms_begin();

@@ -8,7 +8,6 @@
 
 #include "access/htup_details.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -303,7 +302,7 @@ check_text(const char *column, const char *source, const char *kind, Datum *fiel
 			ereport(ERROR,
 					(errcode(OMS_CONFIGURATION),
 					 errmsg("%s of the template has an unfinished placeholder", column),
-					 errdetail("At \"%.*s\".", pg_mbcliplen(open, strlen(open), 40), open),
+					 errdetail("At \"%s\".", oms_clip(open, 40)),
 					 errhint("A placeholder is a field's name between {{ and }}.")));
 		initStringInfo(&list);
 		for (int i = 0; i < nfields; i++)

@@ -6,7 +6,6 @@
  */
 #include "core/oms.h"
 
-#include "commands/sequence.h"
 #include "utils/jsonb.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -197,8 +196,7 @@ next_edit_id(void)
 		.tables = {"order_edit_edit_id_seq"},
 	};
 
-	(void) oms_cache_fresh(&cache);
-	return nextval_internal(cache.relids[0], false);
+	return oms_cache_nextval(&cache);
 }
 
 /* When a set opened now can no longer be confirmed, unless that is said. */

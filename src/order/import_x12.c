@@ -13,7 +13,6 @@
 
 #include <ctype.h>
 
-#include "mb/pg_wchar.h"
 #include "utils/json.h"
 
 #include "core/json.h"
@@ -207,7 +206,7 @@ next_segment(char *p, char separator, char terminator, Segment *segment)
 		return NULL;
 	end = strchr(p, terminator);
 	if (end == NULL && terminator != '\n')
-		error_x12("a segment does not end", pnstrdup(p, pg_mbcliplen(p, strlen(p), 40)));
+		error_x12("a segment does not end", oms_clip(p, 40));
 	if (end == NULL)
 		next = end = p + strlen(p);	/* where lines are segments the last one needs no line's end */
 	else

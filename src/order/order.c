@@ -5,7 +5,6 @@
  */
 #include "core/oms.h"
 
-#include "commands/sequence.h"
 #include "utils/array.h"
 #include "utils/snapmgr.h"
 
@@ -225,8 +224,7 @@ oms_next_order_id(void)
 		.tables = {"order_id_seq"},
 	};
 
-	(void) oms_cache_fresh(&cache);
-	return nextval_internal(cache.relids[0], false);
+	return oms_cache_nextval(&cache);
 }
 
 static int64

@@ -6,7 +6,6 @@
  */
 #include "payment/payment_internal.h"
 
-#include "commands/sequence.h"
 
 #include "core/cache.h"
 #include "core/guard.h"
@@ -373,8 +372,7 @@ next_event_id(void)
 		.tables = {"payment_event_event_id_seq"},
 	};
 
-	(void) oms_cache_fresh(&cache);
-	return nextval_internal(cache.relids[0], false);
+	return oms_cache_nextval(&cache);
 }
 
 /*
